@@ -1,0 +1,2 @@
+//! standalone
+fn main() {}
