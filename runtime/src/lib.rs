@@ -1,1 +1,15 @@
-//! runtime
+//! The shared shell of MarketFeed's processes: arguments, telemetry, admin HTTP, tasks and shutdown,
+//! backoff, and the bus.
+//!
+//! It knows nothing of exchanges, clients or charts, and no bar is computed here. Read first
+//! [`tasks::Tasks`] (who owns what runs), [`shutdown::Shutdown`] (how it ends) and
+//! [`broker::Broker`] (what a bus must do).
+
+/// When to try again, with full jitter. Pure.
+pub mod backoff;
+
+/// The request to stop, and the signals that make it.
+pub mod shutdown;
+
+/// Groups of tasks and threads with names, owners and known ends.
+pub mod tasks;
