@@ -2,6 +2,7 @@
 // needs no escaping, so that writing is plain appending.
 use serde::Deserialize;
 
+use crate::amount::Decimal;
 use crate::bar::BarError;
 use crate::{
     Bar, Candle, Completeness, Instrument, Interval, Price, Quote, Size, Symbol, Topic, Venue,
@@ -40,20 +41,18 @@ impl Bar {
         self.interval.write_to(out);
         signed(out, "\",\"start\":", self.start_ms);
         signed(out, ",\"end\":", self.end_ms());
-        amount(out, ",\"open\":\"", |out| candle.open.write_to(out));
-        amount(out, ",\"high\":\"", |out| candle.high.write_to(out));
-        amount(out, ",\"low\":\"", |out| candle.low.write_to(out));
-        amount(out, ",\"close\":\"", |out| candle.close.write_to(out));
-        amount(out, ",\"volume\":\"", |out| candle.volume.write_to(out));
-        amount(out, ",\"quote_volume\":\"", |out| {
-            candle.quote_volume.write_to(out)
-        });
-        amount(out, ",\"taker_buy_volume\":\"", |out| {
-            candle.taker_buy_volume.write_to(out)
-        });
-        amount(out, ",\"taker_buy_quote_volume\":\"", |out| {
-            candle.taker_buy_quote_volume.write_to(out)
-        });
+        amount(out, ",\"open\":\"", candle.open);
+        amount(out, ",\"high\":\"", candle.high);
+        amount(out, ",\"low\":\"", candle.low);
+        amount(out, ",\"close\":\"", candle.close);
+        amount(out, ",\"volume\":\"", candle.volume);
+        amount(out, ",\"quote_volume\":\"", candle.quote_volume);
+        amount(out, ",\"taker_buy_volume\":\"", candle.taker_buy_volume);
+        amount(
+            out,
+            ",\"taker_buy_quote_volume\":\"",
+            candle.taker_buy_quote_volume,
+        );
         unsigned(out, ",\"count\":", candle.count);
         id(out, ",\"first_id\":", candle.first_id());
         id(out, ",\"last_id\":", candle.last_id());
@@ -154,9 +153,9 @@ fn text(out: &mut Vec<u8>, name: &str, value: &str) {
     out.extend_from_slice(value.as_bytes());
 }
 
-fn amount(out: &mut Vec<u8>, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+fn amount<const SCALE: u32>(out: &mut Vec<u8>, name: &str, value: Decimal<SCALE>) {
     out.extend_from_slice(name.as_bytes());
-    write(out);
+    value.write_to(out);
     out.push(b'"');
 }
 

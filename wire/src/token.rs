@@ -7,14 +7,14 @@ use std::fmt;
 pub struct TokenError {
     /// What the word was to be: `venue`, `symbol`, `env`, `region`.
     pub what: &'static str,
-    /// The refused text, cut to [`TEXT_SHOWN`] characters.
+    /// The refused text, cut to 64 characters.
     pub text: String,
     /// What is allowed instead.
     pub rule: &'static str,
 }
 
 /// Refused text is echoed to clients and logs, so that it is kept short.
-pub const TEXT_SHOWN: usize = 64;
+pub(crate) const TEXT_SHOWN: usize = 64;
 
 impl TokenError {
     pub(crate) fn new(what: &'static str, text: &str, rule: &'static str) -> Self {
