@@ -1,0 +1,194 @@
+//! The command line of `cargo xtask`, parsed once into a [`Command`]. Pure.
+
+#![deny(clippy::disallowed_methods)]
+
+use std::ffi::OsString;
+
+use anyhow::{Result, bail};
+use lexopt::{Arg, Parser, ValueExt};
+
+/// What `cargo xtask help` prints, and what the README's commands are checked against.
+pub(crate) const HELP: &str = "\
+cargo xtask <command>
+
+  demo        build the page and the binary, start the demo market, print the address
+                --replay <venue>=<file>   play a recording instead (repeatable)
+                --speed <n|max>           speed of a replay (default 20)
+                --live                    connect to the real exchanges
+                --listen <addr>           default 127.0.0.1:8080
+                --debug                   the development profile instead of the release profile
+  test        format, lints, invariants, docs, page, Rust tests, browser tests
+                --only <step>             one step: fmt clippy invariants docs web rust browser
+                --verbose                 show each step's output as it comes
+  invariants  the structural rules of ARCHITECTURE.md alone
+  bench       benchmarks beside their peers, in release
+                <name>...                 some of them (default: all)
+  help        this text
+";
+
+/// One parsed command line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// `cargo xtask demo`
+    Demo(Demo),
+    /// `cargo xtask test`
+    Test(Test),
+    /// `cargo xtask invariants`
+    Invariants,
+    /// `cargo xtask bench`, with what follows handed to the bench binary.
+    Bench(Vec<OsString>),
+    /// `cargo xtask help`
+    Help,
+}
+
+/// The options of `cargo xtask demo`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Demo {
+    /// `<venue>=<file>` pairs in the order given.
+    pub(crate) replay: Vec<OsString>,
+    /// The replay's speed, as the binary takes it.
+    pub(crate) speed: Option<String>,
+    /// The real exchanges instead of a market of our own.
+    pub(crate) live: bool,
+    /// The address to serve on.
+    pub(crate) listen: Option<String>,
+    /// The development profile: slower bars, quicker rebuilds.
+    pub(crate) debug: bool,
+}
+
+/// The options of `cargo xtask test`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Test {
+    /// Run this step alone.
+    pub(crate) only: Option<String>,
+    /// Show each step's output as it comes.
+    pub(crate) verbose: bool,
+}
+
+/// Parses the arguments after the program's name.
+pub(crate) fn parse<I>(args: I) -> Result<Command>
+where
+    I: IntoIterator<Item = OsString>,
+{
+    let mut parser = Parser::from_args(args);
+    let command = match parser.next()? {
+        None => return Ok(Command::Help),
+        Some(Arg::Short('h') | Arg::Long("help")) => return Ok(Command::Help),
+        Some(Arg::Value(value)) => value.string()?,
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    match command.as_str() {
+        "demo" => demo(&mut parser),
+        "test" => test(&mut parser),
+        "invariants" => {
+            nothing_more(&mut parser)?;
+            Ok(Command::Invariants)
+        }
+        "bench" => Ok(Command::Bench(parser.raw_args()?.collect())),
+        "help" => Ok(Command::Help),
+        other => bail!("there is no command `{other}`; `cargo xtask help` lists them"),
+    }
+}
+
+fn demo(parser: &mut Parser) -> Result<Command> {
+    let mut demo = Demo::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("replay") => demo.replay.push(parser.value()?),
+            Arg::Long("speed") => demo.speed = Some(parser.value()?.string()?),
+            Arg::Long("live") => demo.live = true,
+            Arg::Long("listen") => demo.listen = Some(parser.value()?.string()?),
+            Arg::Long("debug") => demo.debug = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if demo.live && !demo.replay.is_empty() {
+        bail!("--live and --replay exclude each other");
+    }
+    if demo.speed.is_some() && demo.replay.is_empty() {
+        bail!("--speed is the speed of a replay; it needs --replay <venue>=<file>");
+    }
+    Ok(Command::Demo(demo))
+}
+
+fn test(parser: &mut Parser) -> Result<Command> {
+    let mut test = Test::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("only") => test.only = Some(parser.value()?.string()?),
+            Arg::Long("verbose") => test.verbose = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Test(test))
+}
+
+fn nothing_more(parser: &mut Parser) -> Result<()> {
+    match parser.next()? {
+        None => Ok(()),
+        Some(other) => Err(other.unexpected().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expect: &Command) {
+        assert_eq!(
+            &parse(line.split_whitespace().map(OsString::from)).unwrap(),
+            expect
+        );
+    }
+
+    #[track_caller]
+    fn refuse(line: &str, part: &str) {
+        let error = parse(line.split_whitespace().map(OsString::from))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(part), "{error:?} lacks {part:?}");
+        assert!(!error.contains('\n'), "more than one line: {error:?}");
+    }
+
+    #[test]
+    fn commands() {
+        check("", &Command::Help);
+        check("--help", &Command::Help);
+        check("invariants", &Command::Invariants);
+        check("demo", &Command::Demo(Demo::default()));
+        check(
+            "demo --replay binance-spot=a.gz --replay coinbase=b --speed max --listen [::1]:1 --debug",
+            &Command::Demo(Demo {
+                replay: vec!["binance-spot=a.gz".into(), "coinbase=b".into()],
+                speed: Some("max".into()),
+                live: false,
+                listen: Some("[::1]:1".into()),
+                debug: true,
+            }),
+        );
+        check(
+            "test --only rust --verbose",
+            &Command::Test(Test {
+                only: Some("rust".into()),
+                verbose: true,
+            }),
+        );
+        check(
+            "bench decode --runs 3",
+            &Command::Bench(vec!["decode".into(), "--runs".into(), "3".into()]),
+        );
+    }
+
+    #[test]
+    fn refusals() {
+        refuse("deploy", "no command `deploy`");
+        refuse("demo --live --replay coinbase=x", "exclude each other");
+        refuse("demo --speed 3", "needs --replay");
+        refuse("demo --repaly x=y", "--repaly");
+        refuse("test --only", "--only");
+        refuse("invariants now", "now");
+    }
+}

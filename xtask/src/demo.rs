@@ -1,0 +1,127 @@
+//! `cargo xtask demo`: from a checkout to a page that moves.
+
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::args::Demo;
+use crate::process::{self, Log, clock};
+use crate::web::{self, Built};
+use crate::workspace::Workspace;
+
+/// The demo's market: twenty symbols over the three venues. BTC-USDT and ETH-USDT trade on two of
+/// them, so that short and long topics differ.
+const MARKET: &str = "binance-spot:BTC-USDT,ETH-USDT,SOL-USDT,BNB-USDT,XRP-USDT,DOGE-USDT,ADA-USDT,\
+    SHIB-USDT,AVAX-USDT,LINK-USDT;coinbase:BTC-USD,ETH-USD,SOL-USD,LTC-USD,ETH-BTC;\
+    coinbase-advanced:DOGE-USD,XRP-USD,ADA-USD,AVAX-USD,LINK-USD";
+
+/// A recording is minutes long; at this speed it is seen whole and still seen to move.
+const REPLAY_SPEED: &str = "20";
+
+/// Builds, then becomes the `marketfeed` process: Ctrl-C reaches it and nothing is left behind.
+pub(crate) fn run(workspace: &Workspace, demo: &Demo) -> Result<()> {
+    let started = Instant::now();
+    let log = |name: &str| Log {
+        path: workspace.logs().join(name),
+        verbose: false,
+    };
+
+    println!("[1/3] page");
+    match web::build(workspace, &log("demo-web.log"))? {
+        Built::Now => println!("      built, {}", clock(started.elapsed())),
+        Built::Before => println!("      unchanged since the last build"),
+    }
+
+    let profile = if demo.debug { "dev" } else { "release" };
+    println!("[2/3] marketfeed ({profile} profile; the first build takes about two minutes)");
+    let building = Instant::now();
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--profile", profile, "--package", "standalone"]);
+    let built = process::run(cargo.current_dir(&workspace.root), &log("demo-build.log"))?;
+    if !built.ok {
+        bail!("cargo build failed; its output:\n{}", built.output);
+    }
+    println!("      built, {}", clock(building.elapsed()));
+
+    let listen = demo.listen.as_deref().unwrap_or("127.0.0.1:8080");
+    println!(
+        "[3/3] market  (ready after {}; Ctrl-C stops)",
+        clock(started.elapsed())
+    );
+    println!();
+    let mut marketfeed = Command::new(workspace.marketfeed(profile_dir(demo)));
+    marketfeed
+        .args(["up", "--listen", listen])
+        .args(market(demo));
+    let error = marketfeed.exec();
+    bail!(
+        "cannot start {}: {error}",
+        marketfeed.get_program().display()
+    );
+}
+
+fn profile_dir(demo: &Demo) -> &'static str {
+    if demo.debug { "debug" } else { "release" }
+}
+
+/// What the market is, as arguments of `marketfeed up`.
+fn market(demo: &Demo) -> Vec<std::ffi::OsString> {
+    if demo.live {
+        return vec!["--live".into()];
+    }
+    if demo.replay.is_empty() {
+        return vec!["--generate".into(), MARKET.into()];
+    }
+    let mut args = Vec::new();
+    for replay in &demo.replay {
+        args.extend(["--replay".into(), replay.clone()]);
+    }
+    let speed = demo.speed.as_deref().unwrap_or(REPLAY_SPEED);
+    args.extend(["--speed".into(), speed.into()]);
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(demo: &Demo, expect: &str) {
+        let args: Vec<_> = market(demo)
+            .iter()
+            .map(|arg| arg.to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(args.join(" "), expect);
+    }
+
+    #[test]
+    fn the_market_is_generated_unless_told_otherwise() {
+        check(&Demo::default(), &format!("--generate {MARKET}"));
+        check(
+            &Demo {
+                live: true,
+                ..Demo::default()
+            },
+            "--live",
+        );
+        let replay = vec!["binance-spot=a".into(), "coinbase=b".into()];
+        check(
+            &Demo {
+                replay: replay.clone(),
+                ..Demo::default()
+            },
+            "--replay binance-spot=a --replay coinbase=b --speed 20",
+        );
+        check(
+            &Demo {
+                replay,
+                speed: Some("max".into()),
+                ..Demo::default()
+            },
+            "--replay binance-spot=a --replay coinbase=b --speed max",
+        );
+    }
+}

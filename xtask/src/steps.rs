@@ -1,0 +1,271 @@
+//! `cargo xtask test`: the steps of CI, one after another, and one line at the end.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::args::Test;
+use crate::install;
+use crate::invariants;
+use crate::process::{self, Log, clock};
+use crate::tally::Tally;
+use crate::web;
+use crate::workspace::Workspace;
+
+/// One step: its name for `--only`, what it does, and how.
+struct Step {
+    name: &'static str,
+    headline: &'static str,
+    run: fn(&Workspace, &Log) -> Result<Tally>,
+}
+
+/// In the order that finds mistakes soonest; `web` comes before `rust`, so that the page is in the
+/// binary that the tests start.
+const STEPS: [Step; 7] = [
+    Step {
+        name: "fmt",
+        headline: "formatting",
+        run: fmt,
+    },
+    Step {
+        name: "invariants",
+        headline: "structural rules",
+        run: |at, _| invariants::check(at),
+    },
+    Step {
+        name: "clippy",
+        headline: "lints of all targets",
+        run: clippy,
+    },
+    Step {
+        name: "docs",
+        headline: "documentation without warnings",
+        run: docs,
+    },
+    Step {
+        name: "web",
+        headline: "the page: packages, build, types, tests",
+        run: page,
+    },
+    Step {
+        name: "rust",
+        headline: "unit, property, golden, integration tests",
+        run: rust,
+    },
+    Step {
+        name: "browser",
+        headline: "the page in headless Chromium",
+        run: browser,
+    },
+];
+
+/// Runs the steps and gives the sum of what ran; a step that fails does not stop the others.
+pub(crate) fn run(workspace: &Workspace, test: &Test) -> Result<Tally> {
+    let chosen: Vec<&Step> = STEPS
+        .iter()
+        .filter(|step| test.only.as_deref().is_none_or(|only| only == step.name))
+        .collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        bail!("--only takes one of: {}", names.join(" "));
+    }
+    let started = Instant::now();
+    let mut sum = Tally::default();
+    for (index, step) in chosen.iter().enumerate() {
+        sum += run_one(
+            workspace,
+            test,
+            step,
+            &format!("[{}/{}]", index + 1, chosen.len()),
+        )?;
+    }
+    println!(
+        "\ntook {}, logs in {}",
+        clock(started.elapsed()),
+        workspace.logs().display()
+    );
+    Ok(sum)
+}
+
+fn run_one(workspace: &Workspace, test: &Test, step: &Step, position: &str) -> Result<Tally> {
+    println!("{position} {}: {}", step.name, step.headline);
+    let started = Instant::now();
+    let path = workspace.logs().join(format!("{}.log", step.name));
+    // The log is appended to by the step's commands; it is the newest run's alone.
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot replace {}", path.display()));
+        }
+        _ => {}
+    }
+    let log = Log {
+        path,
+        verbose: test.verbose,
+    };
+    let tally = (step.run)(workspace, &log).unwrap_or_else(|error| {
+        println!("{error:#}");
+        Tally::one(false)
+    });
+    let verdict = if tally.failed == 0 { "ok" } else { "FAILED" };
+    println!("      {verdict}: {tally}  ({})", clock(started.elapsed()));
+    Ok(tally)
+}
+
+fn fmt(workspace: &Workspace, log: &Log) -> Result<Tally> {
+    whole(&mut cargo(workspace, &["fmt", "--all", "--check"]), log)
+}
+
+fn clippy(workspace: &Workspace, log: &Log) -> Result<Tally> {
+    let args = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    whole(&mut cargo(workspace, &args), log)
+}
+
+fn docs(workspace: &Workspace, log: &Log) -> Result<Tally> {
+    let mut cargo = cargo(workspace, &["doc", "--workspace", "--no-deps"]);
+    whole(cargo.env("RUSTDOCFLAGS", "-D warnings"), log)
+}
+
+fn page(workspace: &Workspace, log: &Log) -> Result<Tally> {
+    web::build(workspace, log)?;
+    node_tests(web::npm_command(workspace, &["run", "check"]), log)
+}
+
+fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
+    // With --show-output a test that skips itself is seen to.
+    let args = [
+        "test",
+        "--workspace",
+        "--no-fail-fast",
+        "--",
+        "--show-output",
+    ];
+    let finished = process::run(&mut cargo(workspace, &args), log)?;
+    let mut tally = Tally::of_libtest(&finished.output);
+    for line in finished
+        .output
+        .lines()
+        .filter(|line| line.starts_with("skipped: "))
+    {
+        println!("      {line}");
+    }
+    if !finished.ok {
+        println!("{}", failures(&finished.output));
+        // A crate that does not compile has no test that failed.
+        tally.failed = tally.failed.max(1);
+    } else if tally.passed == 0 {
+        bail!("cargo test ran no test");
+    }
+    Ok(tally)
+}
+
+fn browser(workspace: &Workspace, log: &Log) -> Result<Tally> {
+    let chromium = install::chromium(workspace)?;
+    web::build(workspace, log)?;
+    let built = process::run(
+        &mut cargo(workspace, &["build", "--package", "standalone"]),
+        log,
+    )?;
+    if !built.ok {
+        bail!("cargo build failed; its output:\n{}", built.output);
+    }
+    let mut npm = web::npm_command(workspace, &["run", "browser-test"]);
+    npm.env("MARKETFEED_BIN", workspace.marketfeed("debug"))
+        .env("CHROMIUM", chromium);
+    node_tests(npm, log)
+}
+
+/// A command that is one test by itself.
+fn whole(command: &mut Command, log: &Log) -> Result<Tally> {
+    let finished = process::run(command, log)?;
+    if !finished.ok && !log.verbose {
+        println!("{}", finished.output);
+    }
+    Ok(Tally::one(finished.ok))
+}
+
+/// A command that runs tests of node's runner.
+fn node_tests(mut command: Command, log: &Log) -> Result<Tally> {
+    let finished = process::run(&mut command, log)?;
+    let mut tally = Tally::of_node(&finished.output);
+    if !finished.ok {
+        if !log.verbose {
+            println!("{}", finished.output);
+        }
+        tally.failed = tally.failed.max(1);
+    } else if tally.passed == 0 {
+        bail!(
+            "node's test runner ran no test; its output:\n{}",
+            finished.output
+        );
+    }
+    Ok(tally)
+}
+
+fn cargo(workspace: &Workspace, args: &[&str]) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(args)
+        .current_dir(&workspace.root)
+        .env("CARGO_TERM_COLOR", "never");
+    cargo
+}
+
+/// What matters in the output of a failed `cargo test`: compiler errors, panics with what the test
+/// printed, names; not the tests that held nor the output that those printed.
+fn failures(output: &str) -> String {
+    let mut kept = String::new();
+    let mut shown = true;
+    for line in output.lines() {
+        match line {
+            "successes:" => shown = false,
+            "failures:" => shown = true,
+            _ => {}
+        }
+        let held = line.starts_with("test ") && line.ends_with("... ok");
+        if shown && !held {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        if line.starts_with("test result: ") {
+            shown = true;
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_shown_and_successes_are_not() {
+        let output = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nsuccesses:\n\n\
+             ---- a stdout ----\nnoise\n\nsuccesses:\n    a\n\nfailures:\n\n---- b stdout ----\n\
+             panicked at b\n\nfailures:\n    b\n\ntest result: FAILED. 1 passed; 1 failed;\n\
+             error: test failed\n";
+        let shown = failures(output);
+        assert!(shown.contains("panicked at b") && shown.contains("error: test failed"));
+        assert!(!shown.contains("noise") && !shown.contains("test a"));
+    }
+
+    #[test]
+    fn step_names_are_those_of_the_help() {
+        for step in &STEPS {
+            assert!(
+                crate::args::HELP.contains(step.name),
+                "{} is not in the help",
+                step.name
+            );
+        }
+    }
+}
