@@ -133,8 +133,10 @@ impl Tree {
     pub(super) fn pure_without_deny(&self) -> Vec<String> {
         let mut broken = Vec::new();
         for (path, text) in self.rust() {
-            let says = says_pure(text);
-            if says && !denies(text) && !self.above(path).any(denies) {
+            // A crate's or module's overview may say it further down than its first paragraph.
+            let says = names_pure(opening(text));
+            let claims = names_pure(opening(text).take_while(|line| !line.is_empty()));
+            if claims && !denies(text) && !self.above(path).any(denies) {
                 broken.push(format!(
                     "{path} says it is pure and does not deny disallowed_methods"
                 ));
@@ -232,13 +234,19 @@ fn code(text: &str) -> String {
         .join("\n")
 }
 
-/// The first paragraph is documentation with the word "pure" in it.
-fn says_pure(text: &str) -> bool {
+/// The comment that opens the file, line by line, without its marks.
+fn opening(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
-        .map_while(|line| line.strip_prefix("//!"))
-        .take_while(|line| !line.trim().is_empty())
-        .flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()))
-        .any(|word| word.eq_ignore_ascii_case("pure"))
+        .map_while(|line| line.strip_prefix("//"))
+        .map(|line| line.trim_start_matches('!').trim())
+}
+
+/// One of the lines has the word "pure" in it.
+fn names_pure<'a>(mut lines: impl Iterator<Item = &'a str>) -> bool {
+    lines.any(|line| {
+        line.split(|c: char| !c.is_ascii_alphanumeric())
+            .any(|word| word.eq_ignore_ascii_case("pure"))
+    })
 }
 
 /// The module as a whole denies the clippy lint.
