@@ -13,3 +13,6 @@ pub mod shutdown;
 
 /// Groups of tasks and threads with names, owners and known ends.
 pub mod tasks;
+
+/// The bus: what it must do, and the one in memory.
+pub mod broker;

@@ -1,0 +1,73 @@
+// Pure: one bar on its way, with its address and its text.
+#![deny(clippy::disallowed_methods)]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wire::subject::Kind;
+use wire::{Bar, Scope, Subject};
+
+use super::error::DecodeError;
+
+/// One bar on its way: decoded once and encoded once, then shared by whoever holds it. Its three
+/// parts agree, which is why only the constructors here can make one.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BarMessage {
+    /// Open for an open bar, committed for a close or an amendment.
+    pub subject: Subject,
+    /// The bar.
+    pub bar: Arc<Bar>,
+    /// The bar's text, under the topic that the bar names.
+    pub json: Bytes,
+}
+
+impl BarMessage {
+    /// Addresses and encodes a bar: to the open bars if it is open, to the committed closes if not.
+    #[must_use]
+    pub fn new(scope: &Scope, bar: Bar) -> Self {
+        Self {
+            subject: Subject::new(kind_of(&bar), scope, &bar.instrument, bar.interval),
+            json: Bytes::from(bar.encode()),
+            bar: Arc::new(bar),
+        }
+    }
+
+    /// Reads a bar from the bus; its text is kept as it came.
+    ///
+    /// # Errors
+    /// When it is not a bar, or not one of the subject's.
+    pub fn decode(subject: Subject, json: Bytes) -> Result<Self, DecodeError> {
+        let bar = Bar::decode(&json)?;
+        let agrees = subject.kind == kind_of(&bar)
+            && subject.instrument == bar.instrument
+            && subject.interval == bar.interval;
+        if !agrees {
+            return Err(DecodeError::OtherSubject {
+                subject: subject.to_string(),
+            });
+        }
+        Ok(Self {
+            subject,
+            bar: Arc::new(bar),
+            json,
+        })
+    }
+}
+
+/// A close with its place in the log.
+#[derive(Debug, Clone)]
+pub struct SequencedClose {
+    /// The log's number, +1 a close over all topics. What a reader resumes by.
+    pub sequence: u64,
+    /// The close.
+    pub message: BarMessage,
+}
+
+fn kind_of(bar: &Bar) -> Kind {
+    if bar.closed {
+        Kind::Committed
+    } else {
+        Kind::Open
+    }
+}

@@ -1,0 +1,153 @@
+//! The bus between those who make bars and those who pass them on.
+//!
+//! Two kinds of traffic, never mixed: *open bars* may be conflated, so the newest one a subject is
+//! all that anybody is owed; *closes* (and amendments) form one log in which every topic's
+//! `close_no` goes up by one, and which readers resume by sequence. [`Broker`] says what both must
+//! keep; a shared contract suite (feature `contract`) checks every implementation of it.
+
+use async_trait::async_trait;
+use wire::{Subject, SubjectFilter};
+
+mod error;
+
+mod message;
+
+/// The bus inside one process.
+pub mod memory;
+
+pub use error::{
+    Closed, CommitError, DecodeError, PublishError, ReadError, SubscribeError, WrongKind,
+};
+pub use message::{BarMessage, SequencedClose};
+
+/// The most closes in one batch: what NATS takes as one atomic publish (server 2.12, ADR-50).
+pub const BATCH_MAX: usize = 1_000;
+
+/// A bus. Publishers never wait for a slow subscriber.
+#[async_trait]
+pub trait Broker: Send + Sync + 'static {
+    /// Sends open bars, at most once, and keeps the last one of each subject. A bar that is not
+    /// newer than the kept one by [`wire::Bar::open_order`] is dropped without an error: the sender
+    /// has been overtaken.
+    ///
+    /// # Errors
+    /// On a closed bar, or when the bus takes no further subject; then nothing was sent.
+    async fn publish_open(&self, bars: &[BarMessage]) -> Result<(), PublishError>;
+
+    /// Appends closes and amendments to the log, all or none, in order, [`BATCH_MAX`] at most.
+    ///
+    /// A topic's `close_no` must go on from its last one by +1, over all batches and epochs. Where
+    /// the bus has none of a topic, any number from 1 on begins it (the log may be younger than the
+    /// topic). An instrument's epoch must not fall.
+    ///
+    /// # Errors
+    /// When one of these does not hold; then nothing was appended.
+    async fn commit_closes(&self, bars: &[BarMessage]) -> Result<Committed, CommitError>;
+
+    /// Subscribes to open bars: first the last value of each subject, then what comes, newest only.
+    /// Within a subject the order never goes backwards.
+    ///
+    /// # Errors
+    /// When the filter is not for open bars.
+    async fn subscribe_open(
+        &self,
+        filter: SubjectFilter,
+    ) -> Result<Box<dyn OpenSubscription>, SubscribeError>;
+
+    /// Reads the log of closes from a place on, and waits at its end.
+    ///
+    /// # Errors
+    /// When the filter is not for committed closes, or the place is beyond the log's end.
+    async fn subscribe_closes(
+        &self,
+        filter: SubjectFilter,
+        from: CloseStart,
+    ) -> Result<Box<dyn CloseSubscription>, SubscribeError>;
+
+    /// The last open bar of each subject.
+    ///
+    /// # Errors
+    /// When the filter is not for open bars.
+    async fn last_open(&self, filter: &SubjectFilter) -> Result<Vec<BarMessage>, ReadError>;
+
+    /// Closes of one subject whose `close_no` is above the given one, oldest first, `max` at most.
+    ///
+    /// # Errors
+    /// When the subject is not for committed closes.
+    async fn closes_after(
+        &self,
+        subject: &Subject,
+        close_no: u64,
+        max: usize,
+    ) -> Result<Replay, ReadError>;
+}
+
+/// Where open bars arrive.
+#[async_trait]
+pub trait OpenSubscription: Send {
+    /// Waits until there is something, then appends all of it: the newest bar of each subject that
+    /// has moved since the last call. Cancel-safe: a dropped call has taken nothing.
+    ///
+    /// # Errors
+    /// [`Closed`] once the bus is gone and nothing is left.
+    async fn drain(&mut self, into: &mut Vec<BarMessage>) -> Result<(), Closed>;
+}
+
+/// Where closes arrive, each one, in the log's order.
+#[async_trait]
+pub trait CloseSubscription: Send {
+    /// Waits until there is something, then appends up to `max` closes (at least one; zero counts
+    /// as one). If what was next has aged out, appends nothing and says so; the call after that
+    /// goes on with the oldest held. Cancel-safe: a dropped call has taken nothing.
+    ///
+    /// # Errors
+    /// [`Closed`] once the bus is gone and nothing is left.
+    async fn drain(
+        &mut self,
+        max: usize,
+        into: &mut Vec<SequencedClose>,
+    ) -> Result<Drained, Closed>;
+}
+
+/// What a batch became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The log's sequence of the batch's last close; of the log's last one, if the batch was empty.
+    pub last_sequence: u64,
+}
+
+/// Where a subscription to closes begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseStart {
+    /// With what is committed from now on.
+    Next,
+    /// With the oldest that is held.
+    First,
+    /// After this sequence, to resume.
+    After(u64),
+}
+
+/// What a drain of closes found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// At least one close was appended.
+    Closes,
+    /// The log no longer holds these sequences. Some of them may have been of other subjects.
+    Lagged {
+        /// The first that is lost.
+        from: u64,
+        /// The last that is lost.
+        to: u64,
+    },
+}
+
+/// A stretch of one topic's closes.
+#[derive(Debug, Clone, Default)]
+pub struct Replay {
+    /// What is held, oldest first, with `close_no` going up by one.
+    pub closes: Vec<SequencedClose>,
+    /// The first and last `close_no` that were asked for and have aged out.
+    pub missed: Option<(u64, u64)>,
+    /// The topic's highest `close_no`; `None` if the bus has never had one.
+    pub newest: Option<u64>,
+}
