@@ -5,6 +5,15 @@
 //! [`tasks::Tasks`] (who owns what runs), [`shutdown::Shutdown`] (how it ends) and
 //! [`broker::Broker`] (what a bus must do).
 
+/// Argument groups that every binary has, and errors of one line.
+pub mod args;
+
+/// Logs on stderr; the metrics registry.
+pub mod telemetry;
+
+/// `/livez`, `/readyz`, `/metrics`.
+pub mod admin;
+
 /// When to try again, with full jitter. Pure.
 pub mod backoff;
 

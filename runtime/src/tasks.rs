@@ -133,6 +133,7 @@ impl Tasks {
             shutdown: parent.child(),
             cut: CancellationToken::new(),
             tracker: TaskTracker::new(),
+            attendants: TaskTracker::new(),
             state: Mutex::default(),
         };
         Self {
@@ -168,6 +169,14 @@ impl Tasks {
         F: Future<Output: Outcome> + Send + 'static,
     {
         self.spawner.spawn_until_stop(name, on_exit, task);
+    }
+
+    /// Starts a task that serves the others to their end. See [`Spawner::spawn_to_the_end`].
+    pub fn spawn_to_the_end<F>(&self, name: impl Into<String>, on_exit: OnExit, task: F)
+    where
+        F: Future<Output: Outcome> + Send + 'static,
+    {
+        self.spawner.spawn_to_the_end(name, on_exit, task);
     }
 
     /// Starts a thread. See [`Spawner::spawn_thread`].
@@ -206,6 +215,9 @@ impl Tasks {
         } else {
             None
         };
+        group.cut.cancel();
+        group.attendants.close();
+        let _ = tokio::time::timeout(CUT_MAX, group.attendants.wait()).await;
         group.join_threads(cut.is_some());
         match (group.lock().failure.take(), cut) {
             (Some(failure), cut) => {
@@ -271,18 +283,9 @@ impl Spawner {
     where
         F: Future<Output: Outcome> + Send + 'static,
     {
-        let Some(entry) = self.group.enter(name.into(), on_exit) else {
-            return;
-        };
-        let tracker = self.group.tracker.clone();
-        tracker.spawn(async move {
-            let caught = AssertUnwindSafe(task).catch_unwind();
-            tokio::select! {
-                biased;
-                () = entry.group.cut.cancelled() => {}
-                exit = caught => entry.exited(exit.map(Outcome::into_result)),
-            }
-        });
+        if let Some(entry) = self.group.enter(name.into(), on_exit) {
+            entry.spawn_on(&self.group.tracker, task);
+        }
     }
 
     /// Starts a task that has nothing to finish: when stopping is asked for, it is dropped at its
@@ -298,6 +301,18 @@ impl Spawner {
                 exit = task => exit.into_result(),
             }
         });
+    }
+
+    /// Starts a task that a stop neither asks nor waits for: it goes on through the drain and is
+    /// dropped when everything else has ended (the admin server, which shows the drain).
+    pub fn spawn_to_the_end<F>(&self, name: impl Into<String>, on_exit: OnExit, task: F)
+    where
+        F: Future<Output: Outcome> + Send + 'static,
+    {
+        if let Some(entry) = self.group.enter(name.into(), on_exit) {
+            self.group.lock().running.remove(&entry.id);
+            entry.spawn_on(&self.group.attendants, task);
+        }
     }
 
     /// Starts a named thread that is joined at the stop. It must watch the group's [`Shutdown`]:
@@ -345,7 +360,10 @@ struct Group {
     shutdown: Shutdown,
     /// Cancelled when the rest is to be dropped.
     cut: CancellationToken,
+    /// What a stop waits for.
     tracker: TaskTracker,
+    /// What runs until nothing else does.
+    attendants: TaskTracker,
     state: Mutex<State>,
 }
 
@@ -414,6 +432,21 @@ struct Entry {
 type Exit = Result<Result<(), Box<dyn Error + Send + Sync>>, Box<dyn Any + Send>>;
 
 impl Entry {
+    /// Runs the task until its end, its panic or the cut.
+    fn spawn_on<F>(self, tracker: &TaskTracker, task: F)
+    where
+        F: Future<Output: Outcome> + Send + 'static,
+    {
+        tracker.spawn(async move {
+            let caught = AssertUnwindSafe(task).catch_unwind();
+            tokio::select! {
+                biased;
+                () = self.group.cut.cancelled() => {}
+                exit = caught => self.exited(exit.map(Outcome::into_result)),
+            }
+        });
+    }
+
     fn exited(&self, exit: Exit) {
         let group = self.group.name.clone();
         let task = self.name.clone();

@@ -1,0 +1,192 @@
+//! Argument groups that every binary flattens, and parsing that says one clear line.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, ValueEnum};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logging")]
+pub struct LogArgs {
+    /// Level (off, error, warn, info, debug, trace), or levels by target: info,gateway=debug
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "MARKETFEED_LOG",
+        default_value = "info"
+    )]
+    pub log: LogFilter,
+    /// How a line is written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "MARKETFEED_LOG_FORMAT",
+        value_enum,
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// Where the process shows its state.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Admin")]
+pub struct AdminArgs {
+    /// Serve /livez, /readyz and /metrics here; not served if absent
+    #[arg(long, value_name = "ADDR", env = "MARKETFEED_ADMIN_LISTEN")]
+    pub admin_listen: Option<SocketAddr>,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A checked log filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+/// Why text is not a log filter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LogFilterError {
+    /// A lone word that is no level. `tracing` would take it for a target and log nothing else.
+    #[error("{0:?} is no level: write off, error, warn, info, debug, trace, or target=level")]
+    NotALevel(String),
+    /// Not of the filter grammar.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+impl LogFilter {
+    /// The filter for a subscriber.
+    #[must_use]
+    pub fn to_env_filter(&self) -> EnvFilter {
+        // The constructor has parsed the same text; `new` skips what it cannot parse, so nothing.
+        EnvFilter::new(&self.0)
+    }
+}
+
+impl FromStr for LogFilter {
+    type Err = LogFilterError;
+
+    fn from_str(text: &str) -> Result<Self, LogFilterError> {
+        for directive in text.split(',').map(str::trim) {
+            let lone = !directive.contains(['=', '[']);
+            if lone && directive.parse::<LevelFilter>().is_err() {
+                return Err(LogFilterError::NotALevel(directive.to_owned()));
+            }
+        }
+        EnvFilter::builder()
+            .parse(text)
+            .map_err(|error| LogFilterError::Malformed(error.to_string()))?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for LogFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Parses the process's arguments and environment. `--help` and `--version` print all of theirs
+/// and exit with 0; anything wrong prints one line on stderr and exits with 2.
+#[must_use]
+pub fn parse_or_exit<T: Parser>() -> T {
+    T::try_parse().unwrap_or_else(|error| exit(&error))
+}
+
+fn exit(error: &clap::Error) -> ! {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        error.exit();
+    }
+    eprintln!("{}", one_line(error));
+    std::process::exit(2);
+}
+
+/// What is wrong, without clap's usage and with its hints, on one line.
+fn one_line(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "error: a command is missing (see --help)".to_owned();
+    }
+    let text = error.render().to_string();
+    let what: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    format!("{} (see --help)", what.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    #[command(name = "thing", version = "1.2.3")]
+    struct Thing {
+        /// Where to listen
+        #[arg(long)]
+        listen: SocketAddr,
+        #[command(flatten)]
+        log: LogArgs,
+        #[command(flatten)]
+        admin: AdminArgs,
+    }
+
+    #[test]
+    fn what_is_wrong_is_one_line() {
+        let check = |args: &str, expect: &str| {
+            let words = std::iter::once("thing").chain(args.split_whitespace());
+            let error = Thing::try_parse_from(words).unwrap_err();
+            let line = one_line(&error);
+            assert!(line.contains(expect), "{args:?}: {line}");
+            assert!(line.starts_with("error: "), "{line}");
+            assert!(!line.contains('\n') && !line.contains("Usage"), "{line}");
+        };
+        check("", "--listen <LISTEN>");
+        check("--listen here", "'here' for '--listen <LISTEN>'");
+        check("--listen 127.0.0.1:1 --lisen 1", "'--lisen' found");
+        check(
+            "--listen 127.0.0.1:1 --log loud",
+            "\"loud\" is no level: write off",
+        );
+        check("--listen 127.0.0.1:1 --log info,gateway=loud", "--log");
+        check("--listen 127.0.0.1:1 --log-format xml", "text, json");
+        check("--listen 127.0.0.1:1 --admin-listen 9090", "'9090'");
+        check("--listen", "value is required");
+        check("extra", "'extra' found");
+    }
+
+    #[test]
+    fn good_arguments_are_taken() {
+        let check = |args: &str, filter: &str, format: LogFormat| {
+            let words = ["thing", "--listen", "127.0.0.1:0"].into_iter();
+            let thing = Thing::try_parse_from(words.chain(args.split_whitespace())).unwrap();
+            assert_eq!(thing.log.log.to_string(), filter);
+            assert_eq!(thing.log.log_format, format);
+            assert_eq!(thing.listen.port(), 0);
+            assert_eq!(thing.admin.admin_listen, None);
+        };
+        check("", "info", LogFormat::Text);
+        check("--log debug", "debug", LogFormat::Text);
+        check(
+            "--log info,gateway=debug --log-format json",
+            "info,gateway=debug",
+            LogFormat::Json,
+        );
+        check("--log off", "off", LogFormat::Text);
+    }
+}

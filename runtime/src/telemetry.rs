@@ -1,0 +1,74 @@
+//! Logs on stderr, and the registry that all metrics are in.
+
+use std::fmt;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus_client::encoding::text;
+use prometheus_client::registry::Registry;
+use tracing_subscriber::util::TryInitError;
+use tracing_subscriber::{Layer, Registry as Subscriber, layer::SubscriberExt};
+
+use crate::args::{LogArgs, LogFormat};
+
+/// Why logging did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// Something in this process already logs.
+    #[error("logging has already begun: {0}")]
+    AlreadyInitialised(#[from] TryInitError),
+}
+
+/// Begins logging to stderr, once a process. Standard output is left to what a command prints.
+///
+/// # Errors
+/// If a logger is already there.
+pub fn init(args: &LogArgs) -> Result<(), TelemetryError> {
+    use tracing_subscriber::util::SubscriberInitExt;
+    let LogArgs { log, log_format } = args;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match log_format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    Subscriber::default()
+        .with(lines.with_filter(log.to_env_filter()))
+        .try_init()?;
+    Ok(())
+}
+
+/// The process's metrics: one registry, handed to each component once so that it may register its
+/// own. Metric names use the words that logs and topics use.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+}
+
+impl Metrics {
+    /// A registry with nothing in it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Registers a component's metrics; the component keeps clones of them and updates those. Not
+    /// for hot paths: it takes the lock that a scrape holds.
+    pub fn register<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
+        register(&mut self.lock())
+    }
+
+    /// Everything in the OpenMetrics 1.0 text format.
+    ///
+    /// # Errors
+    /// If a metric cannot write itself.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.lock())?;
+        Ok(out)
+    }
+
+    /// Registering is the only writing, and the registry has no half-way state.
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
