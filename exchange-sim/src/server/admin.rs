@@ -1,0 +1,84 @@
+//! `/admin`: starting, status, truth and faults.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+use wire::{Interval, Symbol};
+
+use super::App;
+use crate::exchange::Progress;
+use crate::market::truth;
+use crate::venue::Kind;
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/status", get(status))
+        .route("/start", post(start))
+        .route("/truth", get(true_bars))
+}
+
+/// Each venue's progress.
+async fn status(State(app): State<App>) -> Json<BTreeMap<&'static str, Progress>> {
+    Json(
+        app.exchanges
+            .iter()
+            .map(|(kind, exchange)| (kind.name(), exchange.progress().borrow().clone()))
+            .collect(),
+    )
+}
+
+/// Opens every gate.
+async fn start(State(app): State<App>) -> StatusCode {
+    app.exchanges.values().for_each(|exchange| exchange.start());
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Debug, Deserialize)]
+struct TruthQuery {
+    venue: String,
+    symbol: String,
+    interval: String,
+    start: Option<i64>,
+    end: Option<i64>,
+}
+
+/// The bars that should come out.
+async fn true_bars(State(app): State<App>, Query(query): Query<TruthQuery>) -> Response {
+    let bad = |message: String| refuse(StatusCode::BAD_REQUEST, "bad_request", &message);
+    let Some(exchange) = Kind::from_name(&query.venue).and_then(|kind| app.exchanges.get(&kind))
+    else {
+        return bad(format!("venue {:?} is not played here", query.venue));
+    };
+    let symbol = match Symbol::new(&query.symbol) {
+        Ok(symbol) => symbol,
+        Err(error) => return bad(error.to_string()),
+    };
+    let interval: Interval = match query.interval.parse() {
+        Ok(interval) => interval,
+        Err(error) => return bad(format!("{error}")),
+    };
+    match exchange.with_market(|market| market.truth(&symbol, interval, query.start, query.end)) {
+        Ok(bars) => Json(json!({ "bars": bars })).into_response(),
+        Err(error @ truth::Error::UnknownSymbol(_)) => {
+            refuse(StatusCode::NOT_FOUND, "unknown_symbol", &error.to_string())
+        }
+        Err(error @ truth::Error::TooOld(_)) => {
+            refuse(StatusCode::GONE, "too_old", &error.to_string())
+        }
+        Err(error @ truth::Error::TooMany) => bad(error.to_string()),
+    }
+}
+
+fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
+    (
+        status,
+        Json(json!({ "error": { "code": code, "message": message } })),
+    )
+        .into_response()
+}

@@ -1,0 +1,2 @@
+// Pure: Binance's REST answers.
+#![deny(clippy::disallowed_methods)]

@@ -1,0 +1,2 @@
+// Pure: Coinbase Exchange's REST answers.
+#![deny(clippy::disallowed_methods)]

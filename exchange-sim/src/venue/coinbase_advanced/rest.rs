@@ -1,0 +1,2 @@
+// Pure: Coinbase Advanced Trade's REST answers: its trades are the Exchange's, by the Exchange's REST interface.
+#![deny(clippy::disallowed_methods)]
