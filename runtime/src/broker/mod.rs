@@ -15,6 +15,10 @@ mod message;
 /// The bus inside one process.
 pub mod memory;
 
+/// What every [`Broker`] must pass.
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+
 pub use error::{
     Closed, CommitError, DecodeError, PublishError, ReadError, SubscribeError, WrongKind,
 };

@@ -166,3 +166,6 @@ impl Drop for MemoryBroker {
         self.open.close();
     }
 }
+
+#[cfg(test)]
+mod tests;
