@@ -1,0 +1,94 @@
+// Pure: Binance spot, by its combined stream.
+#![deny(clippy::disallowed_methods)]
+
+//! Binance spot (`wss://stream.binance.com:9443`): `<symbol>@trade` for each instrument, and one `@kline_1s`
+//! per connection, whose push each second is the venue's clock while no one trades.
+
+mod channel;
+mod decode;
+mod message;
+
+/// REST paths and weights.
+pub mod rest;
+
+use wire::Symbol;
+
+use super::{
+    DecodeError, Endpoints, InstrumentIndex, Limits, Rate, Sink, Symbols, SymbolsError, Venue,
+};
+
+/// The adapter.
+#[derive(Debug)]
+pub struct BinanceSpot {
+    symbols: Symbols,
+}
+
+impl BinanceSpot {
+    /// For these instruments.
+    ///
+    /// # Errors
+    /// When two of them are one to the venue, or there are none.
+    pub fn new(symbols: &[Symbol]) -> Result<Self, SymbolsError> {
+        Ok(Self {
+            symbols: Symbols::new(symbols, channel::spell)?,
+        })
+    }
+}
+
+impl Venue for BinanceSpot {
+    fn name(&self) -> &'static str {
+        wire::Venue::BINANCE_SPOT
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        Endpoints {
+            ws: "wss://stream.binance.com:9443".to_owned(),
+            rest: "https://api.binance.com".to_owned(),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            // The venue takes 1,024 streams.
+            symbols_per_connection: 200,
+            symbols_per_request: 50,
+            // The venue hangs up at more than 5 a second.
+            messages: Rate {
+                burst: 4,
+                per_ms: 1_000,
+            },
+            // 300 in five minutes per address; other programs may share ours.
+            attempts: Rate {
+                burst: 100,
+                per_ms: 300_000,
+            },
+            lifetime_ms: Some(24 * 3_600_000),
+        }
+    }
+
+    fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    fn stream_url(&self, ws: &str) -> String {
+        format!("{ws}/stream")
+    }
+
+    fn trades_request(&self, instruments: &[InstrumentIndex], id: u64) -> String {
+        channel::subscribe(&self.symbols, instruments, channel::TRADE, id)
+    }
+
+    fn clock_request(&self, instrument: InstrumentIndex, id: u64) -> Option<String> {
+        Some(channel::subscribe(
+            &self.symbols,
+            &[instrument],
+            channel::KLINE_1S,
+            id,
+        ))
+    }
+
+    #[inline]
+    fn decode(&self, frame: &[u8], out: &mut dyn Sink) -> Result<(), DecodeError> {
+        decode::decode(&self.symbols, frame, out)
+    }
+}

@@ -1,0 +1,33 @@
+// Pure: Coinbase Advanced Trade's public REST paths and their budget; the seam of the repair to come.
+#![deny(clippy::disallowed_methods)]
+
+use crate::venue::Rate;
+
+/// Requests that one address may send: 10 a second. Half of it is left to others.
+pub const REQUESTS: Rate = Rate {
+    burst: 5,
+    per_ms: 1_000,
+};
+/// Rows in one answer at most.
+pub const ROWS_MAX: u32 = 1_000;
+
+/// Trades between two times in Unix seconds, newest first.
+#[must_use]
+pub fn trades_between(spelled: &str, start_s: i64, end_s: i64) -> String {
+    format!(
+        "/api/v3/brokerage/market/products/{spelled}/ticker?limit={ROWS_MAX}&start={start_s}&end={end_s}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        assert_eq!(
+            trades_between("BTC-USD", 60, 120),
+            "/api/v3/brokerage/market/products/BTC-USD/ticker?limit=1000&start=60&end=120"
+        );
+    }
+}
