@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use wire::{Side, Symbol};
 
 use crate::market::tape::Execution;
@@ -45,24 +45,35 @@ pub(crate) fn heartbeat(symbol: &Symbol, last_trade_id: u64, second_ms: i64) -> 
 /// `{"type":"subscriptions","channels":[{"name":"matches","product_ids":["BTC-USD"]}]}`
 pub(crate) fn subscriptions(channels: &BTreeMap<String, Vec<Symbol>>) -> String {
     let channel = |(name, products): (&String, &Vec<Symbol>)| {
-        let products: Vec<_> = products.iter().map(Symbol::as_str).collect();
-        json!({ "name": name, "product_ids": products })
+        let products: Vec<_> = products
+            .iter()
+            .map(|symbol| format!(r#""{symbol}""#))
+            .collect();
+        format!(
+            r#"{{"name":"{name}","product_ids":[{}]}}"#,
+            products.join(",")
+        )
     };
-    let channels: Vec<Value> = channels
+    let channels: Vec<_> = channels
         .iter()
         .filter(|(_, products)| !products.is_empty())
         .map(channel)
         .collect();
-    json!({ "type": "subscriptions", "channels": channels }).to_string()
+    format!(
+        r#"{{"type":"subscriptions","channels":[{}]}}"#,
+        channels.join(",")
+    )
 }
 
 /// `{"type":"error","message":"Failed to subscribe","reason":"GIBBERISH-USD is not a valid product"}`
 pub(crate) fn error(message: &str, reason: Option<&str>) -> String {
+    let message = Value::from(message);
     match reason {
-        Some(reason) => {
-            json!({ "type": "error", "message": message, "reason": reason }).to_string()
-        }
-        None => json!({ "type": "error", "message": message }).to_string(),
+        Some(reason) => format!(
+            r#"{{"type":"error","message":{message},"reason":{}}}"#,
+            Value::from(reason)
+        ),
+        None => format!(r#"{{"type":"error","message":{message}}}"#),
     }
 }
 

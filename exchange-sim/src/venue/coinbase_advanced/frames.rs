@@ -73,5 +73,8 @@ pub(crate) fn message(channel: &str, clock_ms: i64, sequence_num: u64, event: &s
 
 /// `{"type":"error","message":"..."}`
 pub(crate) fn error(message: &str) -> String {
-    json!({ "type": "error", "message": message }).to_string()
+    format!(
+        r#"{{"type":"error","message":{}}}"#,
+        serde_json::Value::from(message)
+    )
 }
