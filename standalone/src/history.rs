@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use runtime::broker::{Broker, CloseStart, Closed, Drained, SubscribeError};
 use wire::subject::Kind;
-use wire::{Scope, SubjectFilter};
+use wire::{Bar, Scope, SubjectFilter};
 
 use self::query::Query;
 use self::store::{Page, Store};
@@ -64,10 +64,13 @@ impl Handle {
             if let Drained::Lagged { from, to } = closes.drain(DRAIN_MAX, &mut taken).await? {
                 tracing::warn!(from, to, "closes were lost before the history took them");
             }
-            let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-            for close in taken.drain(..) {
-                store.handle_close(close.message.bar);
-            }
+            self.take(taken.drain(..).map(|close| close.message.bar));
         }
+    }
+
+    /// Takes closes and amendments.
+    pub(crate) fn take(&self, closes: impl Iterator<Item = Arc<Bar>>) {
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        closes.for_each(|bar| store.handle_close(bar));
     }
 }

@@ -4,6 +4,9 @@
 //! message; nor does it speak to Kubernetes or NATS. Read first
 //! [`carried::Carried`] (what it carries) and [`history::Handle`] (what it remembers).
 
+/// The command line.
+pub mod args;
+
 /// What this process carries. Pure.
 pub mod carried;
 

@@ -1,0 +1,274 @@
+//! The command line of `marketfeed`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use exchange_sim::{Kind, Speed};
+use runtime::args::LogArgs;
+use wire::{Instrument, Interval, Symbol, Venue};
+
+/// Exact candlesticks from exchange trade streams, in one process
+#[derive(Debug, Parser)]
+#[command(name = "marketfeed", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What is logged, and how.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything: a market, its bars, the page, HTTP and WebSocket
+    Up(Up),
+}
+
+/// The options of `marketfeed up`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("market").required(true).multiple(false).args(["live", "replay", "generate"])))]
+pub struct Up {
+    /// Where to serve the page, HTTP and WebSocket; port 0 takes any
+    #[arg(long, value_name = "ADDR", env = "MARKETFEED_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Folder for what outlives the process, made if absent. This release keeps its history in memory and
+    /// writes nothing there yet
+    #[arg(long, value_name = "DIR", env = "MARKETFEED_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Connect to the exchanges; which symbols is said by --symbols
+    #[arg(
+        long,
+        env = "MARKETFEED_LIVE",
+        value_parser = BoolishValueParser::new(),
+        num_args = 0,
+        default_missing_value = "true"
+    )]
+    pub live: Option<bool>,
+
+    /// Play a recording of that venue (binance-spot, coinbase, coinbase-advanced); repeatable, and the files of
+    /// one venue play one after the other
+    #[arg(long, value_name = "VENUE=FILE", env = "MARKETFEED_REPLAY", value_delimiter = ',')]
+    pub replay: Vec<Recording>,
+
+    /// How many times as fast as it happened a recording plays, or max
+    #[arg(long, value_name = "N|max", env = "MARKETFEED_SPEED", default_value = "1")]
+    pub speed: SpeedArg,
+
+    /// Make up a market for these symbols: [<venue>:]<symbol>,... where the venue is binance-spot if not named
+    #[arg(long, value_name = "SYMBOLS", env = "MARKETFEED_GENERATE", value_delimiter = ',')]
+    pub generate: Vec<Listed>,
+
+    /// The seed of the market that is made up: one seed, one market
+    #[arg(long, value_name = "N", env = "MARKETFEED_SEED", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Trades a second over all symbols of the market that is made up
+    #[arg(long, value_name = "N", env = "MARKETFEED_RATE", default_value_t = 60.0, value_parser = rate)]
+    pub rate: f64,
+
+    /// Carry these symbols only: [<venue>:]<symbol>,... Without it, all that a recording or --generate has, and
+    /// BTC-USDT, ETH-USDT and coinbase:BTC-USD of the exchanges
+    #[arg(long, value_name = "SYMBOLS", env = "MARKETFEED_SYMBOLS", value_delimiter = ',')]
+    pub symbols: Vec<Listed>,
+
+    /// Bar lengths; each must divide a day
+    #[arg(
+        long,
+        value_name = "INTERVALS",
+        env = "MARKETFEED_INTERVALS",
+        value_delimiter = ',',
+        default_value = "1s,1m,1h,1d"
+    )]
+    pub intervals: Vec<Interval>,
+}
+
+/// `<venue>=<file>`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// Whose protocol the recording is in.
+    pub venue: Kind,
+    /// The file.
+    pub file: PathBuf,
+}
+
+/// `[<venue>:]<symbol>`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The venue, where it is named.
+    pub venue: Option<Kind>,
+    /// The symbol.
+    pub symbol: Symbol,
+}
+
+/// A number or `max`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpeedArg(pub Speed);
+
+/// What is wrong with a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// Without `=`, or nothing after it.
+    #[error("write <venue>=<file>")]
+    NotAPair,
+    /// No venue that this program speaks.
+    #[error("{0:?} is not a venue: write binance-spot, coinbase or coinbase-advanced")]
+    UnknownVenue(String),
+    /// Not a symbol.
+    #[error(transparent)]
+    Symbol(#[from] wire::TokenError),
+    /// Not a speed.
+    #[error("write a number above 0, such as 20, or max")]
+    Speed,
+}
+
+impl Listed {
+    /// The instrument; Binance spot's where no venue is named.
+    #[must_use]
+    pub fn instrument(&self) -> Instrument {
+        instrument(self.venue.unwrap_or(Kind::BinanceSpot), self.symbol.clone())
+    }
+
+    /// Whether it names the instrument; any venue's where none is named.
+    #[must_use]
+    pub fn names(&self, instrument: &Instrument) -> bool {
+        self.symbol == instrument.symbol
+            && self.venue.is_none_or(|venue| venue.name() == instrument.venue.as_str())
+    }
+}
+
+/// A symbol at a venue that the simulator plays.
+#[must_use]
+pub fn instrument(venue: Kind, symbol: Symbol) -> Instrument {
+    #[expect(clippy::expect_used, reason = "the names of the venues are valid: a test makes them all")]
+    let venue = Venue::new(venue.name()).expect("a known venue's name");
+    Instrument::new(venue, symbol)
+}
+
+impl FromStr for Recording {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text.split_once('=') {
+            Some((venue, file)) if !file.is_empty() => {
+                Ok(Self { venue: kind(venue)?, file: PathBuf::from(file) })
+            }
+            _ => Err(ValueError::NotAPair),
+        }
+    }
+}
+
+impl FromStr for Listed {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let (venue, symbol) = match text.split_once(':') {
+            Some((venue, symbol)) => (Some(kind(venue)?), symbol),
+            None => (None, text),
+        };
+        Ok(Self { venue, symbol: Symbol::new(symbol)? })
+    }
+}
+
+impl FromStr for SpeedArg {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if text == "max" {
+            return Ok(Self(Speed::Max));
+        }
+        match text.parse::<f64>() {
+            Ok(times) if times.is_finite() && times > 0.0 => Ok(Self(Speed::Times(times))),
+            _ => Err(ValueError::Speed),
+        }
+    }
+}
+
+fn kind(venue: &str) -> Result<Kind, ValueError> {
+    Kind::from_name(venue)
+        .ok_or_else(|| ValueError::UnknownVenue(venue.chars().take(64).collect()))
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
+        _ => Err("write a number above 0 and up to 1000000".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Up, String> {
+        let words = ["marketfeed", "up"].into_iter().chain(line.split_whitespace());
+        let Cli { command: Command::Up(up), log: _ } =
+            Cli::try_parse_from(words).map_err(|error| error.to_string())?;
+        Ok(up)
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+        for kind in Kind::ALL {
+            let made = instrument(kind, Symbol::new("BTC-USD").unwrap());
+            assert_eq!(made.venue.as_str(), kind.name());
+        }
+    }
+
+    #[test]
+    fn every_flag_has_a_variable_and_a_help() {
+        let cli = Cli::command();
+        let up = cli.find_subcommand("up").unwrap();
+        for arg in up.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| long != "help")) {
+            let expect = format!("MARKETFEED_{}", arg.get_id().as_str().to_uppercase());
+            let env = arg.get_env().map(|env| env.to_string_lossy().into_owned());
+            assert_eq!(env, Some(expect));
+            assert!(arg.get_help().is_some(), "{}", arg.get_id());
+        }
+    }
+
+    #[test]
+    fn markets() {
+        let up = parse("--generate BTC-USDT,coinbase:BTC-USD --intervals 1m,5m").unwrap();
+        let listed: Vec<_> = up.generate.iter().map(|it| it.instrument().to_string()).collect();
+        assert_eq!(listed, ["binance-spot/BTC-USDT", "coinbase/BTC-USD"]);
+        assert_eq!(up.intervals.len(), 2);
+        let up = parse("--replay coinbase=a=b.gz --replay binance-spot=c --speed max").unwrap();
+        assert_eq!(up.replay[0], Recording { venue: Kind::Coinbase, file: "a=b.gz".into() });
+        assert_eq!(up.speed, SpeedArg(Speed::Max));
+        let up = parse("--live --symbols BTC-USDT --speed 2.5").unwrap();
+        assert_eq!((up.live, up.speed), (Some(true), SpeedArg(Speed::Times(2.5))));
+    }
+
+    #[test]
+    fn refusals() {
+        #[track_caller]
+        fn check(line: &str, part: &str) {
+            let error = parse(line).unwrap_err();
+            assert!(error.contains(part), "{line:?}: {error}");
+        }
+        check("", "--live|--replay <VENUE=FILE>|--generate <SYMBOLS>");
+        check("--live --generate BTC-USDT", "cannot be used with");
+        check("--replay binance=x", "is not a venue: write binance-spot");
+        check("--replay coinbase", "<venue>=<file>");
+        check("--replay coinbase=", "<venue>=<file>");
+        check("--generate btcusdt", "BASE-QUOTE");
+        check("--generate kraken:BTC-USD", "is not a venue");
+        check("--replay coinbase=x --speed 0", "above 0");
+        check("--replay coinbase=x --speed fast", "or max");
+        check("--replay coinbase=x --speed inf", "or max");
+        check("--generate BTC-USDT --rate 0", "above 0");
+        check("--generate BTC-USDT --intervals 7s", "does not divide a day");
+        check("--generate BTC-USDT --listen 8080", "8080");
+        check("--generate BTC-USDT --symbol ETH-USDT", "--symbol");
+    }
+}
