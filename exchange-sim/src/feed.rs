@@ -19,11 +19,15 @@ const STEPS_PER_YIELD: u32 = 256;
 /// Runs until the source ends; recordings are read in this task, a buffer at a time.
 pub(crate) async fn run(exchange: Arc<Exchange>, mut source: Box<dyn Source>) {
     exchange.started().await;
+    let begin_ns = source.handle_start(jiff::Timestamp::now().as_millisecond());
     let mut clock = Clock {
         pacer: Pacer::new(exchange.speed),
         begun: Instant::now(),
         last_ns: i64::MIN,
     };
+    if let Some(begin_ns) = begin_ns {
+        clock.pacer.due_after(begin_ns);
+    }
     let mut seconds = Seconds::default();
     let mut error = None;
     let mut steps = 0u32;

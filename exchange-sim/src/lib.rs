@@ -13,6 +13,9 @@ pub mod recording;
 /// Where steps come from: recordings and seeds.
 pub mod source;
 
+/// Seeded numbers. Pure.
+mod random;
+
 /// When a step is due. Pure.
 pub mod pace;
 

@@ -18,6 +18,7 @@ use crate::market::Market;
 use crate::market::truth::{self, TrueBar};
 use crate::pace::Speed;
 use crate::server::{self, App};
+use crate::source::generate::{Generator, Live, Plan};
 use crate::source::replay::Replay;
 use crate::source::{Source, Summary};
 use crate::venue::{Kind, Limits};
@@ -65,6 +66,19 @@ pub enum Play {
         files: Vec<(Kind, PathBuf)>,
         /// Whether to play them again and again, each time later and with ids that go on.
         endless: bool,
+    },
+    /// Markets from a seed. At [`Speed::Times`]`(1.0)` they begin at the wall clock's time, when their gate opens.
+    Generate {
+        /// The instruments of each venue, busiest first.
+        symbols: Vec<(Kind, Symbol)>,
+        /// Trades a second over all of them, in the mean.
+        rate: u32,
+        /// The same seed makes the same markets.
+        seed: u64,
+        /// When they begin, Unix milliseconds; `None` is when the gate opens.
+        start_ms: Option<i64>,
+        /// After how many trades each venue ends, if ever.
+        trades_max: Option<u64>,
     },
 }
 
@@ -260,12 +274,66 @@ fn open(play: &Play) -> Result<Vec<(Kind, Box<dyn Source>)>, Error> {
                 sources.push((kind, Box::new(replay)));
             }
         }
+        Play::Generate {
+            symbols,
+            rate,
+            seed,
+            start_ms,
+            trades_max,
+        } => {
+            for (kind, plan) in plans(symbols, *rate, *seed, *trades_max) {
+                sources.push(match start_ms {
+                    Some(start_ms) => (
+                        kind,
+                        Box::new(Generator::new(Plan {
+                            start_ms: *start_ms,
+                            ..plan
+                        })),
+                    ),
+                    None => (kind, Box::new(Live::new(plan))),
+                });
+            }
+        }
     }
     if sources.is_empty() {
         Err(Error::Nothing)
     } else {
         Ok(sources)
     }
+}
+
+/// One plan a venue; each has its share of the rate, and a seed of its own.
+fn plans(
+    symbols: &[(Kind, Symbol)],
+    rate: u32,
+    seed: u64,
+    trades_max: Option<u64>,
+) -> BTreeMap<Kind, Plan> {
+    let mut plans = BTreeMap::new();
+    for (number, kind) in (0u64..).zip(Kind::ALL) {
+        let mut own: Vec<Symbol> = Vec::new();
+        for (_, symbol) in symbols.iter().filter(|(of, _)| *of == kind) {
+            if !own.contains(symbol) {
+                own.push(symbol.clone());
+            }
+        }
+        if !own.is_empty() {
+            let share = u64::from(rate) * own.len() as u64 / symbols.len() as u64;
+            let rate = u32::try_from(share).unwrap_or(rate).max(1);
+            let seed = seed.wrapping_add(number << 32);
+            plans.insert(
+                kind,
+                Plan {
+                    symbols: own,
+                    rate,
+                    seed,
+                    start_ms: 0,
+                    trades_max,
+                },
+            );
+        }
+    }
+    plans
 }
 
 fn exchange(kind: Kind, summary: &Summary, options: &Options) -> Exchange {

@@ -14,6 +14,13 @@ pub trait Source: Send {
     /// What can be known before the first step.
     fn summary(&self) -> &Summary;
 
+    /// The gate has opened, at this wall time (Unix milliseconds). Gives the time from which to pace (Unix
+    /// nanoseconds on the steps' own scale), if it is not that of the first step.
+    fn handle_start(&mut self, wall_ms: i64) -> Option<i64> {
+        let _ = wall_ms;
+        None
+    }
+
     /// The next step; `None` at the end. After an error there is nothing more.
     fn next_step(&mut self) -> Option<Result<Step, recording::Error>>;
 }

@@ -12,15 +12,15 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// A simulator that runs until it is dropped.
-pub struct Sim {
-    pub handle: Handle,
-    pub address: std::net::SocketAddr,
+pub(crate) struct Sim {
+    pub(crate) handle: Handle,
+    pub(crate) address: std::net::SocketAddr,
     shutdown: Shutdown,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Sim {
-    pub async fn start(play: Play, change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn start(play: Play, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::new("127.0.0.1:0".parse().unwrap(), play);
         change(&mut options);
         let service = Service::bind(options).await.unwrap();
@@ -36,13 +36,13 @@ impl Sim {
         }
     }
 
-    pub async fn connect(&self, path: &str) -> Client {
+    pub(crate) async fn connect(&self, path: &str) -> Client {
         let url = format!("ws://{}{path}", self.address);
         let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
         Client { socket }
     }
 
-    pub async fn ended(&self, kind: Kind) -> Progress {
+    pub(crate) async fn ended(&self, kind: Kind) -> Progress {
         let mut progress = self.handle.progress(kind).unwrap();
         within(progress.wait_for(|p| p.ended))
             .await
@@ -51,11 +51,16 @@ impl Sim {
     }
 
     /// `GET` by hand: status, head and body.
-    pub async fn get(&self, path: &str) -> (u16, String, String) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, String, String) {
         self.request("GET", path, "").await
     }
 
-    pub async fn request(&self, method: &str, path: &str, body: &str) -> (u16, String, String) {
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> (u16, String, String) {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         let request = format!(
@@ -75,7 +80,7 @@ impl Sim {
         (head[9..12].parse().unwrap(), head.to_lowercase(), body)
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.trigger();
         within(self.task).await.unwrap();
     }
@@ -95,17 +100,17 @@ fn unchunk(mut rest: &str) -> String {
 }
 
 /// A WebSocket client that knows nothing of any venue.
-pub struct Client {
-    pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+pub(crate) struct Client {
+    pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
 impl Client {
-    pub async fn send(&mut self, text: &str) {
+    pub(crate) async fn send(&mut self, text: &str) {
         self.socket.send(Message::text(text)).await.unwrap();
     }
 
     /// The next message that is no ping.
-    pub async fn message(&mut self) -> Option<Message> {
+    pub(crate) async fn message(&mut self) -> Option<Message> {
         loop {
             match within(self.socket.next()).await {
                 Some(Ok(Message::Ping(_))) => {}
@@ -116,7 +121,7 @@ impl Client {
     }
 
     /// The next text.
-    pub async fn text(&mut self) -> String {
+    pub(crate) async fn text(&mut self) -> String {
         match self.message().await {
             Some(Message::Text(text)) => text.to_string(),
             other => panic!("not a text: {other:?}"),
@@ -124,7 +129,7 @@ impl Client {
     }
 
     /// Texts up to and with the first that holds `mark`.
-    pub async fn texts_until(&mut self, mark: &str) -> Vec<String> {
+    pub(crate) async fn texts_until(&mut self, mark: &str) -> Vec<String> {
         let mut texts = Vec::new();
         loop {
             let text = self.text().await;
@@ -137,7 +142,7 @@ impl Client {
     }
 
     /// The close code; `None` where the connection just ended.
-    pub async fn close_code(&mut self) -> Option<u16> {
+    pub(crate) async fn close_code(&mut self) -> Option<u16> {
         loop {
             match self.message().await {
                 Some(Message::Close(frame)) => return frame.map(|frame| frame.code.into()),
@@ -149,14 +154,14 @@ impl Client {
 }
 
 /// Fails rather than hangs. Nothing depends on how long it is.
-pub async fn within<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), work)
         .await
         .expect("nothing came within a minute")
 }
 
 /// A shared recording, or `None` (said once) where recordings are not present.
-pub fn recording(name: &str) -> Option<PathBuf> {
+pub(crate) fn recording(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")).join(name);
     if path.exists() {
         return Some(path);
@@ -165,7 +170,7 @@ pub fn recording(name: &str) -> Option<PathBuf> {
     None
 }
 
-pub fn replay(kind: Kind, files: &[PathBuf]) -> Play {
+pub(crate) fn replay(kind: Kind, files: &[PathBuf]) -> Play {
     Play::Replay {
         files: files.iter().map(|path| (kind, path.clone())).collect(),
         endless: false,
