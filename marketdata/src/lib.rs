@@ -7,5 +7,14 @@
 //! Read first: [`venue::Venue`] (what an exchange's protocol is made of), [`session::Session`] (a connection's
 //! life) and [`service::Service`] (how it is put together).
 
+/// Token buckets for the venues' limits. Pure.
+pub mod budget;
+
+/// When connections are opened, replaced and tried again. Pure.
+pub mod feed;
+
+/// The life of one connection. Pure.
+pub mod session;
+
 /// The exchanges' protocols. Pure.
 pub mod venue;

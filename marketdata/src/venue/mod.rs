@@ -87,7 +87,8 @@ pub struct Limits {
     pub lifetime_ms: Option<u64>,
 }
 
-/// So many, over so long.
+/// So many, over so long. After a pause, up to twice as many pass within one span: the burst, and what is
+/// earned meanwhile. A venue's limit is therefore written here as half of what it allows, or less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// How many at once, when none were used before.

@@ -52,9 +52,9 @@ impl Venue for BinanceSpot {
             // The venue takes 1,024 streams.
             symbols_per_connection: 200,
             symbols_per_request: 50,
-            // The venue hangs up at more than 5 a second.
+            // The venue hangs up at more than 5 a second; one is left for a pong.
             messages: Rate {
-                burst: 4,
+                burst: 2,
                 per_ms: 1_000,
             },
             // 300 in five minutes per address; other programs may share ours.

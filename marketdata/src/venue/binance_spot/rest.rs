@@ -3,9 +3,9 @@
 
 use crate::venue::Rate;
 
-/// Weight that one address may use: 6,000 a minute. A fifth is left to others behind the same address.
+/// Weight that one address may use: 6,000 a minute. A part is left to others behind the same address.
 pub const WEIGHT: Rate = Rate {
-    burst: 4_800,
+    burst: 2_400,
     per_ms: 60_000,
 };
 /// Weight of one [`trades_from`].

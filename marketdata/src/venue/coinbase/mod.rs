@@ -51,13 +51,13 @@ impl Venue for Coinbase {
         Limits {
             symbols_per_connection: 100,
             symbols_per_request: 100,
-            // 8 a second and address, 20 at once: half of it.
+            // 8 a second and address, 20 at once.
             messages: Rate {
-                burst: 4,
+                burst: 3,
                 per_ms: 1_000,
             },
             attempts: Rate {
-                burst: 4,
+                burst: 3,
                 per_ms: 1_000,
             },
             lifetime_ms: None,

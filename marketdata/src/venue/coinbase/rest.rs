@@ -3,9 +3,9 @@
 
 use crate::venue::Rate;
 
-/// Requests that one address may send: 10 a second, 15 at once. Half of it is left to others.
+/// Requests that one address may send: 10 a second, 15 at once. Some are left to others.
 pub const REQUESTS: Rate = Rate {
-    burst: 5,
+    burst: 4,
     per_ms: 1_000,
 };
 /// Rows in one answer of [`trades_before`] at most.

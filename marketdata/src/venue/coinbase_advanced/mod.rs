@@ -51,13 +51,13 @@ impl Venue for CoinbaseAdvanced {
         Limits {
             symbols_per_connection: 100,
             symbols_per_request: 100,
-            // 8 a second and address: half of it, for messages as for connections.
+            // 8 a second and address, for messages as for connections.
             messages: Rate {
-                burst: 4,
+                burst: 3,
                 per_ms: 1_000,
             },
             attempts: Rate {
-                burst: 4,
+                burst: 3,
                 per_ms: 1_000,
             },
             lifetime_ms: None,
