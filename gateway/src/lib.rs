@@ -1,1 +1,66 @@
-//! gateway
+//! Bars from the bus to WebSocket clients: intake, hub, outbox, socket.
+//!
+//! It computes no bar and keeps no history; what a client missed beyond a short ring of closes it is
+//! told to fetch by HTTP. A connection that has nothing to say costs no task, no queue and no buffer.
+//!
+//! Read first: [`Service`] (how it runs), then `hub.rs` and `outbox.rs` (who gets what, and what a
+//! slow client costs; both pure), then `shard.rs` (the loop around them).
+
+/// How a gateway is set up.
+pub mod options;
+
+/// Runs it all: bind, start, drain, stop.
+pub mod service;
+
+/// Which topics are carried, as far as is known.
+pub mod catalogue;
+
+/// The upgrade request, and the socket taken over from HTTP.
+mod handshake;
+
+/// Places for connections: how many there may be, and on which shard.
+mod seats;
+
+/// From the bus to every shard.
+mod intake;
+
+/// What waits for a shard's next look.
+mod inbox;
+
+/// Topics, their newest bars and closes, and who listens. Pure.
+mod hub;
+
+/// What one connection is owed. Pure.
+mod outbox;
+
+/// The native dialect: requests to subscriptions. Pure.
+mod native;
+
+/// RFC 6455 frames. Pure.
+mod frame;
+
+/// When to ping, when to give up. Pure.
+mod liveness;
+
+/// When each connection wants to be looked at without being asked. Pure.
+mod deadlines;
+
+/// How long a shard gathers before it flushes. Pure.
+mod pacer;
+
+/// One connection: its socket and its cores.
+mod conn;
+
+/// The loop that a shard of the connections lives in.
+mod shard;
+
+/// Why connections end. Pure.
+pub mod close;
+
+/// What is counted.
+mod metrics;
+
+pub use catalogue::Catalogue;
+pub use close::CloseReason;
+pub use options::Options;
+pub use service::{Handle, Service, ServiceError};

@@ -1,0 +1,146 @@
+//! What is counted. Shards count into shared atomics, once a pass.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::close::CloseReason;
+use crate::hub::Taken;
+
+/// The gateway's metrics; clones count into the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Metrics {
+    /// Open WebSockets, those that are being handed over included.
+    pub(crate) connections: Gauge,
+    closes: Family<CloseLabels, Counter>,
+    /// Handshakes refused because all places are taken.
+    pub(crate) refused: Counter,
+    /// WebSocket frames handed to the kernel.
+    pub(crate) frames_sent: Counter,
+    /// Bytes handed to the kernel.
+    pub(crate) bytes_sent: Counter,
+    /// Bars handed to the kernel, replies included.
+    pub(crate) messages_sent: Counter,
+    /// Open bars that a connection did not get because a newer one overtook them.
+    pub(crate) conflated: Counter,
+    /// Closes that a shard's inbox could not hold.
+    pub(crate) inbox_dropped: Counter,
+    received: Family<KindLabels, Counter>,
+    refused_bars: Family<RefusedLabels, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CloseLabels {
+    code: u16,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabels {
+    why: &'static str,
+}
+
+impl Metrics {
+    /// Registers everything, each close reason at zero.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let Self {
+            connections,
+            closes,
+            refused,
+            frames_sent,
+            bytes_sent,
+            messages_sent,
+            conflated,
+            inbox_dropped,
+            received,
+            refused_bars,
+        } = metrics.clone();
+        for reason in CloseReason::ALL {
+            let _ = closes.get_or_create(&close_labels(reason));
+        }
+        registry.register("ws_connections", "Open WebSockets", connections);
+        registry.register("ws_close", "WebSockets ended, by reason", closes);
+        registry.register("ws_refused", "Handshakes refused: no place", refused);
+        registry.register("ws_frames_sent", "Frames handed to the kernel", frames_sent);
+        registry.register("ws_bytes_sent", "Bytes handed to the kernel", bytes_sent);
+        registry.register(
+            "ws_messages_sent",
+            "Bars and replies handed to the kernel",
+            messages_sent,
+        );
+        registry.register(
+            "ws_dropped",
+            "Open bars overtaken before a connection could take them",
+            conflated,
+        );
+        registry.register(
+            "ws_inbox_dropped",
+            "Closes that a shard's inbox could not hold",
+            inbox_dropped,
+        );
+        registry.register("broker_received", "Bars received from the bus", received);
+        registry.register(
+            "broker_refused",
+            "Bars from the bus not passed on: fenced, stale, lagged",
+            refused_bars,
+        );
+        metrics
+    }
+
+    /// A connection ended.
+    pub(crate) fn closed(&self, reason: CloseReason) {
+        self.closes.get_or_create(&close_labels(reason)).inc();
+    }
+
+    /// Open bars came from the bus.
+    pub(crate) fn received_open(&self, count: usize) {
+        self.received(count, "open");
+    }
+
+    /// Closes came from the bus.
+    pub(crate) fn received_closes(&self, count: usize) {
+        self.received(count, "close");
+    }
+
+    fn received(&self, count: usize, kind: &'static str) {
+        self.received
+            .get_or_create(&KindLabels { kind })
+            .inc_by(count as u64);
+    }
+
+    /// What a shard's hub made of a bar.
+    pub(crate) fn taken(&self, taken: Taken) {
+        let why = match taken {
+            Taken::Shown | Taken::Held => return,
+            Taken::Stale => "stale",
+            Taken::Fenced => "fenced",
+        };
+        self.not_passed_on(1, why);
+    }
+
+    /// Closes that the bus no longer had when this gateway came to them.
+    pub(crate) fn lagged(&self, count: u64) {
+        self.not_passed_on(count, "lagged");
+    }
+
+    fn not_passed_on(&self, count: u64, why: &'static str) {
+        self.refused_bars
+            .get_or_create(&RefusedLabels { why })
+            .inc_by(count);
+    }
+}
+
+fn close_labels(reason: CloseReason) -> CloseLabels {
+    CloseLabels {
+        code: reason.code(),
+        reason: reason.label(),
+    }
+}
