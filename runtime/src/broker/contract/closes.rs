@@ -251,10 +251,15 @@ pub(super) async fn a_reader_that_falls_off_is_told_what_it_lost(bus: Bus) {
     assert!(into.is_empty());
     let closes = take(&mut *reader, CLOSES_MAX, 1_000).await;
     assert_eq!(numbers(&closes), Vec::from_iter(8..=held + 7));
-    // One that resumes from too far back is told the same.
-    let mut late = bus.read(CloseStart::After(4)).await;
-    let drained = late.drain(10, &mut into).await.expect("not closed");
-    assert_eq!(drained, Drained::Lagged { from: 5, to: 7 });
+    // One that resumes from too far back is told the same, down to a single close.
+    for after in [4, 6] {
+        let mut late = bus.read(CloseStart::After(after)).await;
+        let drained = late.drain(10, &mut into).await.expect("not closed");
+        let (from, to) = (after + 1, 7);
+        assert_eq!(drained, Drained::Lagged { from, to });
+    }
+    let mut level = bus.read(CloseStart::After(7)).await;
+    assert_eq!(numbers(&take(&mut *level, 1, 1).await), [8]);
     // The first that is held is no loss to who asks for that.
     let mut first = bus.read(CloseStart::First).await;
     assert_eq!(numbers(&take(&mut *first, 1, 1).await), [8]);
