@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use wire::Symbol;
 
-use crate::fault::Faults;
+use crate::fault::{self, Fault, Faults, What};
 use crate::market::{Event, Market};
 use crate::pace::Speed;
-use crate::venue::{Kind, Limits};
+use crate::venue::{Class, Kind, Limits};
 
 /// What opens the gate of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,7 +51,7 @@ pub(crate) struct Exchange {
     pub(crate) limits: Limits,
     pub(crate) speed: Speed,
     /// Faults have their own lock: they are asked for each message, and never while the floor is held.
-    pub(crate) faults: Mutex<Faults>,
+    faults: Mutex<Faults>,
     /// Where a real-time market's slow readers are cut, a replay at full speed waits for them.
     pub(crate) patient: bool,
     start_when: StartWhen,
@@ -116,6 +116,26 @@ impl Exchange {
     /// Reads the market.
     pub(crate) fn with_market<T>(&self, read: impl FnOnce(&Market) -> T) -> T {
         read(&self.floor().market)
+    }
+
+    /// Reads or changes the faults. Never called while the floor is held.
+    pub(crate) fn with_faults<T>(&self, change: impl FnOnce(&mut Faults) -> T) -> T {
+        change(&mut self.faults.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What strikes this message.
+    pub(crate) fn strikes(&self, now_ms: u64, class: Class, text: &str) -> Vec<What> {
+        if self.with_faults(|faults| faults.is_empty()) {
+            return Vec::new();
+        }
+        let clock_ms = self.with_market(Market::clock_ms);
+        self.with_faults(|faults| faults.handle_message(now_ms, clock_ms, class, text))
+    }
+
+    /// Whether a fault refuses a new connection or request.
+    pub(crate) fn is_refused(&self, now_ms: u64) -> bool {
+        let clock_ms = self.with_market(Market::clock_ms);
+        self.with_faults(|faults| faults.handle_attempt(now_ms, clock_ms))
     }
 
     pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
@@ -229,4 +249,19 @@ impl Exchange {
             progress.error = error;
         });
     }
+}
+
+/// Adds a fault to its venue, or to all.
+pub(crate) fn inject(
+    exchanges: &BTreeMap<Kind, Arc<Exchange>>,
+    fault: &Fault,
+) -> Result<(), fault::Error> {
+    let concerned = exchanges
+        .values()
+        .filter(|exchange| fault.venue.is_none_or(|venue| venue == exchange.kind));
+    for exchange in concerned {
+        let id = exchange.with_faults(|faults| faults.handle_fault(fault.clone()))?;
+        tracing::info!(venue = exchange.kind.name(), id, fault = %fault.to_json(), "fault added");
+    }
+    Ok(())
 }

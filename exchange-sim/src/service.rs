@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use wire::{Interval, Symbol};
 
 use crate::exchange::{Exchange, Progress, StartWhen};
+use crate::fault::{self, Fault};
 use crate::market::Market;
 use crate::market::truth::{self, TrueBar};
 use crate::pace::Speed;
@@ -22,7 +23,7 @@ use crate::source::generate::{Generator, Live, Plan};
 use crate::source::replay::Replay;
 use crate::source::{Source, Summary};
 use crate::venue::{Kind, Limits};
-use crate::{feed, recording};
+use crate::{exchange, feed, recording};
 
 /// What to play, and how.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub struct Options {
     pub start_when: StartWhen,
     /// The limits of each connection; not enforced at [`Speed::Max`].
     pub limits: Limits,
+    /// Faults to begin with.
+    pub faults: Vec<Fault>,
     /// How many trades to keep a venue, for REST and truth: at some 140 bytes each, the default two million are
     /// 280 MB at most.
     pub trades_kept_max: usize,
@@ -52,6 +55,7 @@ impl Options {
             speed: Speed::Times(1.0),
             start_when: StartWhen::default(),
             limits: Limits::default(),
+            faults: Vec::new(),
             trades_kept_max: 2_000_000,
         }
     }
@@ -94,6 +98,9 @@ pub enum Error {
     /// A recording holds no trades of the venue that it is said to be of.
     #[error("the recording for {0} holds no trades of that venue")]
     NoTrades(&'static str),
+    /// The faults to begin with are too many.
+    #[error(transparent)]
+    Fault(#[from] fault::Error),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -127,7 +134,13 @@ impl Service {
         let sources = open(&options.play)?;
         let mut exchanges = BTreeMap::new();
         for (kind, source) in &sources {
-            exchanges.insert(*kind, Arc::new(exchange(*kind, source.summary(), &options)));
+            exchanges.insert(
+                *kind,
+                Arc::new(new_exchange(*kind, source.summary(), &options)),
+            );
+        }
+        for fault in &options.faults {
+            exchange::inject(&exchanges, fault)?;
         }
         let failed = |source| Error::Listen {
             address: options.listen,
@@ -247,6 +260,21 @@ impl Handle {
         exchange.with_market(|market| market.truth(symbol, interval, start_ms, end_ms))
     }
 
+    /// Adds a fault, at its venue or at all.
+    ///
+    /// # Errors
+    /// [`fault::Error::TooMany`].
+    pub fn inject(&self, fault: &Fault) -> Result<(), fault::Error> {
+        exchange::inject(&self.exchanges, fault)
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
+        self.exchanges
+            .values()
+            .for_each(|exchange| exchange.with_faults(fault::Faults::handle_clear));
+    }
+
     /// Announces on every connection that the venue goes away (Binance's `serverShutdown`).
     pub async fn announce_shutdown(&self) {
         for exchange in self.exchanges.values() {
@@ -336,7 +364,7 @@ fn plans(
     plans
 }
 
-fn exchange(kind: Kind, summary: &Summary, options: &Options) -> Exchange {
+fn new_exchange(kind: Kind, summary: &Summary, options: &Options) -> Exchange {
     let mut market = Market::new(kind, &summary.listed, options.trades_kept_max);
     market
         .recorded_streams

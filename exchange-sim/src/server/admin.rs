@@ -8,11 +8,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use wire::{Interval, Symbol};
 
 use super::App;
-use crate::exchange::Progress;
+use crate::exchange::{self, Exchange, Progress};
+use crate::fault::{self, Fault};
+use crate::feed;
 use crate::market::truth;
 use crate::venue::Kind;
 
@@ -21,6 +23,8 @@ pub(super) fn router() -> Router<App> {
         .route("/status", get(status))
         .route("/start", post(start))
         .route("/truth", get(true_bars))
+        .route("/shutdown", post(announce))
+        .route("/faults", get(faults).post(inject).delete(clear))
 }
 
 /// Each venue's progress.
@@ -73,6 +77,52 @@ async fn true_bars(State(app): State<App>, Query(query): Query<TruthQuery>) -> R
         }
         Err(error @ truth::Error::TooMany) => bad(error.to_string()),
     }
+}
+
+/// Announces on every connection that the venue goes away.
+async fn announce(State(app): State<App>) -> StatusCode {
+    for exchange in app.exchanges.values() {
+        feed::announce_shutdown(exchange).await;
+    }
+    StatusCode::NO_CONTENT
+}
+
+/// Each venue's faults, and how often each struck.
+async fn faults(State(app): State<App>) -> Json<BTreeMap<&'static str, Value>> {
+    let of = |exchange: &Exchange| exchange.with_faults(|faults| faults.to_json());
+    Json(
+        app.exchanges
+            .iter()
+            .map(|(kind, exchange)| (kind.name(), of(exchange)))
+            .collect(),
+    )
+}
+
+/// Adds one fault or a list of them; none of a list if one is refused for its form.
+async fn inject(State(app): State<App>, body: String) -> Response {
+    let list = match serde_json::from_str(&body) {
+        Ok(Value::Array(values)) => values,
+        Ok(value) => vec![value],
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, "bad_fault", &error.to_string()),
+    };
+    let parsed: Result<Vec<Fault>, fault::Error> = list.into_iter().map(Fault::parse).collect();
+    let added = parsed.and_then(|faults| {
+        faults
+            .iter()
+            .try_for_each(|fault| exchange::inject(&app.exchanges, fault))
+    });
+    match added {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => refuse(StatusCode::BAD_REQUEST, "bad_fault", &error.to_string()),
+    }
+}
+
+/// Ends all faults.
+async fn clear(State(app): State<App>) -> StatusCode {
+    app.exchanges
+        .values()
+        .for_each(|exchange| exchange.with_faults(fault::Faults::handle_clear));
+    StatusCode::NO_CONTENT
 }
 
 fn refuse(status: StatusCode, code: &str, message: &str) -> Response {

@@ -76,6 +76,9 @@ async fn venue(State(app): State<App>, request: Request) -> Response {
         )
             .into_response();
     };
+    if exchange.is_refused(app.now_ms()) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let path = format!("/{rest}");
     let query = request.uri().query().unwrap_or("").to_owned();
     if request.headers().contains_key("sec-websocket-key") {

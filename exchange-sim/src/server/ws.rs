@@ -15,13 +15,15 @@ use hyper_util::rt::TokioIo;
 use runtime::tasks::OnExit;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame as RawFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Error as WsError};
 
 use super::App;
 use crate::exchange::{Exchange, Seat};
-use crate::venue::{Opening, Output, Session};
+use crate::fault::tamper::{Frame, Tamper};
+use crate::venue::{Class, Opening, Output, Session};
 
 /// Answers the handshake and starts the connection's task.
 pub(super) fn upgrade(
@@ -87,6 +89,7 @@ async fn connection(
         exchange: Arc::clone(&exchange),
         socket,
         session,
+        tamper: Tamper::default(),
     };
     let end = connection.run(seat).await;
     exchange.leave(id);
@@ -103,6 +106,7 @@ struct Connection {
     exchange: Arc<Exchange>,
     socket: WebSocketStream<TokioIo<Upgraded>>,
     session: Box<dyn Session>,
+    tamper: Tamper,
 }
 
 /// Why a connection ended.
@@ -112,6 +116,8 @@ enum End {
     Client,
     /// We closed it.
     Closed,
+    /// A fault cut it.
+    Cut,
     /// The client did not read fast enough.
     TooSlow,
 }
@@ -125,7 +131,10 @@ impl Connection {
             let due = self
                 .session
                 .poll_timeout()
-                .map(|at_ms| self.app.begun + Duration::from_millis(at_ms));
+                .into_iter()
+                .chain(self.tamper.poll_timeout())
+                .min();
+            let due = due.map(|at_ms| self.app.begun + Duration::from_millis(at_ms));
             tokio::select! {
                 event = seat.mailbox.recv() => match event {
                     Some(event) => {
@@ -143,7 +152,11 @@ impl Connection {
                     Some(Err(error)) => return self.refuse(&error).await,
                     None => return End::Client,
                 },
-                () = at(due) => self.session.handle_timeout(self.app.now_ms()),
+                () = at(due) => {
+                    let now_ms = self.app.now_ms();
+                    self.session.handle_timeout(now_ms);
+                    self.tamper.handle_timeout(now_ms);
+                }
             }
         }
     }
@@ -176,12 +189,42 @@ impl Connection {
                     self.flush().await?;
                     self.exchange.wants(symbol);
                 }
-                Output::Text(_, text) => self.feed(Message::text(text)).await?,
+                Output::Text(class, text) => self.send(class, text).await?,
                 Output::Ping(payload) => self.feed(Message::Ping(payload.into())).await?,
                 Output::Close(code, reason) => return Err(self.close(code, reason).await),
             }
         }
+        self.send_ready().await?;
         if flush { self.flush().await } else { Ok(()) }
+    }
+
+    /// A message goes by the faults, then out. Order is kept but where a fault changes it.
+    async fn send(&mut self, class: Class, text: String) -> Result<(), End> {
+        let now_ms = self.app.now_ms();
+        let strikes = self.exchange.strikes(now_ms, class, &text);
+        self.tamper
+            .handle_message(now_ms, text, &strikes, self.exchange.kind.refusal());
+        self.send_ready().await
+    }
+
+    async fn send_ready(&mut self) -> Result<(), End> {
+        while let Some(frame) = self.tamper.poll_frame() {
+            match frame {
+                Frame::Text(text) => self.feed(Message::text(text)).await?,
+                Frame::Binary(bytes) => self.feed(Message::binary(bytes)).await?,
+                Frame::BrokenText(bytes) => {
+                    let frame = RawFrame::message(bytes, OpCode::Data(Data::Text), true);
+                    self.feed(Message::Frame(frame)).await?;
+                }
+                Frame::Close(code) => return Err(self.close(code, "by a fault").await),
+                Frame::Cut => {
+                    // What was sent before the cut still arrives.
+                    self.flush().await?;
+                    return Err(End::Cut);
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn feed(&mut self, message: Message) -> Result<(), End> {

@@ -68,6 +68,20 @@ impl Kind {
         }
     }
 
+    /// The venue's error message, as it answers a request that it cannot carry out.
+    #[must_use]
+    pub fn refusal(self) -> &'static str {
+        match self {
+            Self::BinanceSpot => r#"{"code":2,"msg":"Invalid request: refused by a fault"}"#,
+            Self::Coinbase => {
+                r#"{"type":"error","message":"Failed to subscribe","reason":"refused by a fault"}"#
+            }
+            Self::CoinbaseAdvanced => {
+                r#"{"type":"error","message":"failure to subscribe: refused by a fault"}"#
+            }
+        }
+    }
+
     /// A new connection's session.
     #[must_use]
     pub fn session(self, opening: &Opening<'_>) -> Box<dyn Session> {
