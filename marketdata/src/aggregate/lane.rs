@@ -1,0 +1,212 @@
+// Pure: one interval of one instrument, the buckets of which are open.
+#![deny(clippy::disallowed_methods)]
+
+use std::collections::VecDeque;
+
+use wire::{Candle, Interval, Price};
+
+/// One interval's open buckets and where its closed bars end.
+#[derive(Debug, Clone)]
+pub(super) struct Lane {
+    pub(super) interval: Interval,
+    len_ms: i64,
+    /// Start of the first bar; `i64::MAX` until the feed was first alive.
+    origin_ms: i64,
+    /// Start of the next bar to close; `i64::MAX` until the feed was first alive.
+    next_ms: i64,
+    /// Whether a bar has been closed.
+    begun: bool,
+    /// The trade with the highest id before `next_ms`: it gives flat bars their price. By id rather than by
+    /// time, so that every interval agrees on it, also where times run against ids.
+    last: Option<(u64, Price)>,
+    /// Buckets that hold a trade or a mark of their own, by start.
+    buckets: VecDeque<Bucket>,
+}
+
+/// What is held of a bar before it closes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bucket {
+    pub(super) start_ms: i64,
+    /// Without trades, its prices mean nothing.
+    pub(super) candle: Candle,
+    /// A trade of it is known and not in it.
+    pub(super) lacks: bool,
+}
+
+/// Buckets that wait in one interval. Trades come for the current bucket and, within the window, for one or two
+/// before it in the shortest interval; a feed that is down can be fed from a snapshot of some minutes. With
+/// more, trades are refused and counted.
+pub(super) const BUCKETS_MAX: usize = 4_096;
+
+impl Lane {
+    pub(super) fn new(interval: Interval) -> Self {
+        Self {
+            interval,
+            len_ms: interval.ms(),
+            origin_ms: i64::MAX,
+            next_ms: i64::MAX,
+            begun: false,
+            last: None,
+            // The current bucket, and the one before it while it waits.
+            buckets: VecDeque::with_capacity(2),
+        }
+    }
+
+    /// The feed is alive for the first time: bars begin with the bucket that holds this time.
+    pub(super) fn handle_origin(&mut self, time_ms: i64) {
+        self.origin_ms = self.interval.start_of(time_ms);
+        self.next_ms = self.origin_ms;
+    }
+
+    pub(super) fn next_ms(&self) -> i64 {
+        self.next_ms
+    }
+
+    /// Before the first bar.
+    pub(super) fn precedes(&self, time_ms: i64) -> bool {
+        time_ms < self.origin_ms
+    }
+
+    /// In a bar that is closed.
+    pub(super) fn is_late(&self, time_ms: i64) -> bool {
+        time_ms >= self.origin_ms && time_ms < self.next_ms
+    }
+
+    /// In a bar that is open.
+    pub(super) fn takes(&self, time_ms: i64) -> bool {
+        time_ms >= self.next_ms
+    }
+
+    /// A trade from before the first bar.
+    pub(super) fn handle_reference(&mut self, id: u64, price: Price) {
+        if !self.begun && self.last.is_none_or(|(last, _)| id > last) {
+            self.last = Some((id, price));
+        }
+    }
+
+    /// The bucket that holds the time, or where it belongs.
+    #[inline]
+    fn find(&self, time_ms: i64) -> Result<usize, usize> {
+        let Some(newest) = self.buckets.len().checked_sub(1) else {
+            return Err(0);
+        };
+        let start = self.buckets[newest].start_ms;
+        if time_ms >= start {
+            return if time_ms - start < self.len_ms {
+                Ok(newest)
+            } else {
+                Err(newest + 1)
+            };
+        }
+        let after = self.buckets.partition_point(|b| b.start_ms <= time_ms);
+        match after.checked_sub(1) {
+            Some(at) if time_ms - self.buckets[at].start_ms < self.len_ms => Ok(at),
+            _ => Err(after),
+        }
+    }
+
+    #[inline]
+    pub(super) fn bucket(&self, time_ms: i64) -> Option<&Bucket> {
+        self.find(time_ms).ok().map(|at| &self.buckets[at])
+    }
+
+    /// Whether another bucket can be held.
+    #[inline]
+    pub(super) fn has_room(&self, time_ms: i64) -> bool {
+        self.buckets.len() < BUCKETS_MAX || self.find(time_ms).is_ok()
+    }
+
+    /// The bucket that holds the time, made if need be.
+    #[inline]
+    pub(super) fn bucket_mut(&mut self, time_ms: i64) -> &mut Bucket {
+        let at = match self.find(time_ms) {
+            Ok(at) => at,
+            Err(at) => {
+                let bucket = Bucket {
+                    start_ms: self.interval.start_of(time_ms),
+                    candle: Candle::flat(Price::ZERO),
+                    lacks: false,
+                };
+                self.buckets.insert(at, bucket);
+                at
+            }
+        };
+        &mut self.buckets[at]
+    }
+
+    /// Notes that a known trade of the bucket is not in it, if the bucket is open and can be held.
+    pub(super) fn mark(&mut self, time_ms: i64) {
+        if self.takes(time_ms) && self.has_room(time_ms) {
+            self.bucket_mut(time_ms).lacks = true;
+        }
+    }
+
+    /// Start of the bar that is next to close. Before any price is known there is none: a flat bar needs one.
+    #[inline]
+    pub(super) fn due_start_ms(&self) -> Option<i64> {
+        if self.last.is_some() {
+            return (self.next_ms != i64::MAX).then_some(self.next_ms);
+        }
+        let priced = self.buckets.iter().find(|bucket| bucket.candle.count > 0)?;
+        Some(priced.start_ms)
+    }
+
+    /// Takes out the bar that [`Lane::due_start_ms`] named.
+    pub(super) fn close(&mut self, start_ms: i64) -> Option<(Candle, bool)> {
+        while self
+            .buckets
+            .front()
+            .is_some_and(|bucket| bucket.start_ms < start_ms)
+        {
+            // Marks without a price, from before the first price.
+            self.buckets.pop_front();
+        }
+        let held = match self.buckets.front() {
+            Some(bucket) if bucket.start_ms == start_ms => self.buckets.pop_front(),
+            _ => None,
+        };
+        let candle = match held {
+            Some(bucket) if bucket.candle.count > 0 => {
+                if let Some(id) = bucket.candle.last_id()
+                    && self.last.is_none_or(|(last, _)| id > last)
+                {
+                    self.last = Some((id, bucket.candle.close));
+                }
+                bucket.candle
+            }
+            _ => Candle::flat(self.last?.1),
+        };
+        self.next_ms = start_ms + self.len_ms;
+        self.begun = true;
+        Some((candle, held.is_some_and(|bucket| bucket.lacks)))
+    }
+
+    /// The price of the highest id before the time.
+    pub(super) fn price_before(&self, time_ms: i64) -> Option<Price> {
+        let held = self
+            .buckets
+            .iter()
+            .take_while(|bucket| bucket.start_ms < time_ms)
+            .filter_map(|bucket| Some((bucket.candle.last_id()?, bucket.candle.close)));
+        held.chain(self.last)
+            .max_by_key(|(id, _)| *id)
+            .map(|(_, price)| price)
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.buckets.capacity() * size_of::<Bucket>()
+    }
+}
+
+impl Bucket {
+    /// Whether the candle can be merged without leaving the range of a sum.
+    #[inline]
+    pub(super) fn fits(&self, other: &Candle) -> bool {
+        self.candle.volume.checked_add(other.volume).is_some()
+            && self
+                .candle
+                .quote_volume
+                .checked_add(other.quote_volume)
+                .is_some()
+    }
+}
