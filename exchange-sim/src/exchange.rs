@@ -9,6 +9,7 @@ use wire::Symbol;
 use crate::fault::{self, Fault, Faults, What};
 use crate::market::{Event, Market};
 use crate::pace::Speed;
+use crate::venue::answer::{Budget, Refusal};
 use crate::venue::{Class, Kind, Limits};
 
 /// What opens the gate of a feed.
@@ -52,6 +53,7 @@ pub(crate) struct Exchange {
     pub(crate) speed: Speed,
     /// Faults have their own lock: they are asked for each message, and never while the floor is held.
     faults: Mutex<Faults>,
+    budget: Mutex<Budget>,
     /// Where a real-time market's slow readers are cut, a replay at full speed waits for them.
     pub(crate) patient: bool,
     start_when: StartWhen,
@@ -90,6 +92,7 @@ impl Exchange {
     ) -> Self {
         Self {
             kind: market.kind,
+            budget: Mutex::new(market.kind.budget(&limits)),
             limits,
             speed,
             faults: Mutex::new(Faults::default()),
@@ -130,6 +133,15 @@ impl Exchange {
         }
         let clock_ms = self.with_market(Market::clock_ms);
         self.with_faults(|faults| faults.handle_message(now_ms, clock_ms, class, text))
+    }
+
+    /// Takes a REST request from the budget. Gives what Binance shows as spent.
+    pub(crate) fn spend(&self, now_ms: u64, path: &str) -> Result<Option<u64>, Refusal> {
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.limits.enforced {
+            budget.handle_request(now_ms, self.kind.weight(path))?;
+        }
+        Ok((self.kind == Kind::BinanceSpot).then(|| budget.spent()))
     }
 
     /// Whether a fault refuses a new connection or request.

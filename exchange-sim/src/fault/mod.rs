@@ -376,7 +376,8 @@ mod tests {
                 "{json}: {error}"
             );
         };
-        check("{", "EOF");
+        check("{", "expected a sequence");
+        check("[{", "EOF");
         check(r#"[{"kind":"explode"}]"#, "unknown variant `explode`");
         check(
             r#"[{"kind":"drop","params":{"ms":1}}]"#,

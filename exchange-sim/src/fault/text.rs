@@ -164,6 +164,6 @@ mod tests {
             time_jump(COINBASE, -30_000),
             &COINBASE.replace("43:30", "43:00"),
         );
-        check(corrupt("{\"é\":1}"), "{\"");
+        check(corrupt("{\"éé\":1}"), "{\"é");
     }
 }

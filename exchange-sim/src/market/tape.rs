@@ -155,15 +155,23 @@ impl Tape {
     #[must_use]
     pub fn row(&self, interval: Interval, start_ms: i64, position: u64) -> Option<Row> {
         let end_ms = start_ms + interval.ms();
-        let recent = self
-            .until(position)
-            .rev()
-            .take_while(|e| e.trade.time_ms >= start_ms - DISORDER_MS);
-        if let Some(row) = Row::of(recent.map(|e| &e.trade), start_ms, end_ms) {
+        // Times follow ids but for a little disorder, so a cut by time with that much room holds all of the bucket.
+        let cut = |time_ms: i64| {
+            self.executions
+                .partition_point(|e| e.trade.time_ms < time_ms)
+        };
+        let known = self.executions.partition_point(|e| e.position <= position);
+        let (from, to) = (
+            cut(start_ms - DISORDER_MS),
+            cut(end_ms + DISORDER_MS).min(known),
+        );
+        let around = self.executions.range(from.min(to)..to);
+        if let Some(row) = Row::of(around.map(|e| &e.trade), start_ms, end_ms) {
             return Some(row);
         }
         let previous = self
-            .until(position)
+            .executions
+            .range(..to)
             .rev()
             .find(|e| e.trade.time_ms < start_ms);
         let close = previous.map(|e| e.trade.price).or(self.reference)?;

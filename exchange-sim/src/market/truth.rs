@@ -89,13 +89,17 @@ impl Market {
             return Ok(Vec::new());
         };
         let newest = trades.iter().map(|t| t.time_ms).max().unwrap_or(oldest);
-        let start_ms = start_ms.unwrap_or(oldest).max(interval.start_of(oldest));
-        if tape.has_forgotten_since(start_ms) {
+        let first = interval.start_of(oldest);
+        let mut start = match start_ms {
+            // The first bucket that starts there or later.
+            Some(ms) => interval
+                .start_of(ms.saturating_add(interval.ms() - 1))
+                .max(first),
+            None => first,
+        };
+        if tape.has_forgotten_since(start) {
             return Err(Error::TooOld(oldest));
         }
-        let mut start = interval
-            .start_of(start_ms + interval.ms() - 1)
-            .max(interval.start_of(oldest));
         let end_ms = end_ms.unwrap_or(i64::MAX).min(clock_ms.max(newest) + 1);
         let mut bars = Vec::new();
         // The trades are sorted once by time, so that each bucket is found in one pass over its own; what is in

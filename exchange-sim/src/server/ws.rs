@@ -141,7 +141,10 @@ impl Connection {
                         let (session, now_ms) = (&mut self.session, self.app.now_ms());
                         self.exchange.with_market(|market| session.handle_event(now_ms, &event, market));
                     }
-                    None => return self.close(1008, "too slow").await,
+                    None => {
+                        self.close(1008, "too slow").await;
+                        return End::TooSlow;
+                    }
                 },
                 message = self.socket.next() => match message {
                     Some(Ok(message)) => {
@@ -244,11 +247,7 @@ impl Connection {
         };
         // A client that reads nothing does not get its close frame either.
         let _ = tokio::time::timeout(CLOSE_MAX, self.socket.close(Some(frame))).await;
-        if code == 1008 && reason == "too slow" {
-            End::TooSlow
-        } else {
-            End::Closed
-        }
+        End::Closed
     }
 
     /// Ends a connection whose client broke the WebSocket protocol.

@@ -1,6 +1,9 @@
 // Pure: what the venues have in common. Each venue's folder holds the same four files.
 #![deny(clippy::disallowed_methods)]
 
+/// REST answers and their budgets.
+pub mod answer;
+
 /// Binance spot.
 pub mod binance_spot;
 
@@ -15,6 +18,7 @@ use std::collections::VecDeque;
 use wire::{Symbol, Venue};
 
 use crate::market::{Event, Market};
+use answer::{Answer, Budget, Query, Refusal};
 
 /// The venues that can be played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +69,46 @@ impl Kind {
                 let base = native.strip_suffix(quote)?;
                 Symbol::from_parts(base, quote).ok()
             }),
+        }
+    }
+
+    /// The answer to a REST `GET`; `path` is below the venue's.
+    #[must_use]
+    pub fn answer(self, path: &str, query: Query<'_>, market: &Market, wall_ms: i64) -> Answer {
+        match self {
+            Self::BinanceSpot => binance_spot::rest::answer(path, query, market, wall_ms),
+            Self::Coinbase => coinbase::rest::answer(path, query, market, wall_ms),
+            Self::CoinbaseAdvanced => coinbase_advanced::rest::answer(path, query, market, wall_ms),
+        }
+    }
+
+    /// The budget of its REST requests.
+    #[must_use]
+    pub fn budget(self, limits: &Limits) -> Budget {
+        match self {
+            Self::BinanceSpot => Budget::by_period(limits.rest_weight_per_minute, 60_000),
+            Self::Coinbase | Self::CoinbaseAdvanced => {
+                Budget::steady(limits.rest_requests_per_second, limits.rest_requests_burst)
+            }
+        }
+    }
+
+    /// What a request takes of the budget.
+    #[must_use]
+    pub fn weight(self, path: &str) -> u64 {
+        match self {
+            Self::BinanceSpot => binance_spot::rest::weight(path),
+            Self::Coinbase | Self::CoinbaseAdvanced => 1,
+        }
+    }
+
+    /// The answer to a request over the budget.
+    #[must_use]
+    pub fn refuse(self, refusal: Refusal) -> Answer {
+        match self {
+            Self::BinanceSpot => binance_spot::rest::refuse(refusal),
+            Self::Coinbase => coinbase::rest::refuse(refusal),
+            Self::CoinbaseAdvanced => coinbase_advanced::rest::refuse(refusal),
         }
     }
 
@@ -132,6 +176,12 @@ pub struct Limits {
     pub streams_max: usize,
     /// Coinbase: how long a connection may stay without a subscription.
     pub subscribe_within_ms: u64,
+    /// Binance: weight of REST requests in a minute.
+    pub rest_weight_per_minute: u64,
+    /// Coinbase: REST requests in a second, in the long run.
+    pub rest_requests_per_second: u64,
+    /// Coinbase: REST requests at once.
+    pub rest_requests_burst: u64,
     /// Coinbase Advanced: how long a connection may stay silent.
     pub silence_ms: u64,
 }
@@ -146,6 +196,9 @@ impl Default for Limits {
             messages_per_second: 5,
             streams_max: 1_024,
             subscribe_within_ms: 5_000,
+            rest_weight_per_minute: 6_000,
+            rest_requests_per_second: 10,
+            rest_requests_burst: 15,
             silence_ms: 75_000,
         }
     }

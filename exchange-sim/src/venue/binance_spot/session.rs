@@ -372,3 +372,7 @@ fn is_stream(text: &str) -> bool {
             .split_once('@')
             .is_some_and(|(symbol, kind)| !symbol.is_empty() && !kind.is_empty())
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
