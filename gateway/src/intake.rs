@@ -65,10 +65,11 @@ impl Intake {
             bars.drain(&mut messages).await?;
             retry.reset();
             self.metrics.received_open(messages.len());
-            self.catalogue.learn(messages.iter());
             for inbox in self.inboxes.iter() {
                 inbox.put_opens(&messages);
             }
+            // Last: a client that connects when it sees a topic listed reaches a shard that has it.
+            self.catalogue.learn(messages.iter());
             messages.clear();
         }
     }
@@ -123,6 +124,8 @@ impl Intake {
                 let dropped = inbox.put_closes(messages);
                 self.metrics.inbox_dropped.inc_by(dropped as u64);
             }
+            self.catalogue
+                .learn(closes.iter().map(|close| &close.message));
             closes.clear();
             self.wait_for_room().await;
         }

@@ -36,7 +36,8 @@ struct Sub {
     topic: TopicId,
     /// The open bar last sent, by the hub's count; 0 before the snapshot.
     sent: u32,
-    /// The next close's number; `None` while the hub knows of no close.
+    /// The next close's number; `None` if the hub knew of no close when it was last looked at, which makes
+    /// the first that came next.
     next: Option<NonZeroU64>,
     dirty: bool,
     /// Owes the newest close if there is no open bar: a snapshot for who has not said what they have.
@@ -225,6 +226,7 @@ impl Sub {
     /// Adds the closes from the cursor on and says how many; `None` if the batch is full before that is all.
     fn poll_closes(&mut self, hub: &mut Hub, len_max: usize, batch: &mut Batch) -> Option<usize> {
         let mut count = 0;
+        self.next = self.next.or_else(|| hub.first_close_no(self.topic));
         while let Some((close_no, text)) =
             hub.close_from(self.topic, self.next.map_or(0, NonZeroU64::get))
         {

@@ -309,6 +309,11 @@ impl Hub {
         self.entries[id.stream()].stream.next_close_no()
     }
 
+    /// The close_no of the first close that came here, which may no longer be held.
+    pub(crate) fn first_close_no(&self, id: TopicId) -> Option<NonZeroU64> {
+        self.entries[id.stream()].stream.first_close_no()
+    }
+
     /// The first close held from this close_no on, with its own.
     pub(crate) fn close_from(&mut self, id: TopicId, close_no: u64) -> Option<(u64, Bytes)> {
         let (stream, name) = self.entries[id.stream()].read(id);

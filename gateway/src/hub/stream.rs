@@ -63,6 +63,8 @@ pub(super) struct Stream {
     waived: u64,
     /// The last closes, `close_no` rising; a break in it is one of the log.
     ring: VecDeque<Encoded>,
+    /// close_no of the first close that came here, which may have left the ring.
+    first_close_no: Option<NonZeroU64>,
     /// Start of the newest bar that has closed, in milliseconds.
     closed_start_ms: Option<i64>,
 }
@@ -105,6 +107,7 @@ impl Stream {
         if bar.close_no <= self.last_close_no() {
             return Taken::Stale;
         }
+        self.first_close_no = self.first_close_no.or(NonZeroU64::new(bar.close_no));
         self.closed_start_ms = self.closed_start_ms.max(Some(bar.start_ms));
         self.ring.push_back(Encoded {
             bar: Arc::clone(bar),
@@ -183,6 +186,11 @@ impl Stream {
         self.ring
             .back()
             .and_then(|close| NonZeroU64::new(close.bar.close_no.saturating_add(1)))
+    }
+
+    /// The close_no of the first close that came here.
+    pub(super) fn first_close_no(&self) -> Option<NonZeroU64> {
+        self.first_close_no
     }
 
     /// The first close that is held from this close_no on, with its own.

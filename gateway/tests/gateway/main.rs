@@ -1,0 +1,24 @@
+//! The whole path over real sockets: a memory broker in front, WebSocket clients behind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something fails"
+)]
+
+/// Bars, a running gateway, and clients.
+mod harness;
+
+/// Snapshot, live, batches, wildcards, resuming.
+mod live;
+
+/// What clients send wrong.
+mod bad_input;
+
+/// Clients that do not read, or do not answer.
+mod slow;
+
+/// Stopping.
+mod drain;
+
+/// Many connections at once.
+mod many;
