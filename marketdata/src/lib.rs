@@ -18,3 +18,6 @@ pub mod session;
 
 /// The exchanges' protocols. Pure.
 pub mod venue;
+
+/// Trades become bars. Pure.
+pub mod aggregate;
