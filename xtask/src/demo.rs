@@ -12,11 +12,12 @@ use crate::process::{self, Log, clock};
 use crate::web::{self, Built};
 use crate::workspace::Workspace;
 
-/// The demo's market: twenty symbols over the three venues. BTC-USDT and ETH-USDT trade on two of
-/// them, so that short and long topics differ.
-const MARKET: &str = "binance-spot:BTC-USDT,ETH-USDT,SOL-USDT,BNB-USDT,XRP-USDT,DOGE-USDT,ADA-USDT,\
-    SHIB-USDT,AVAX-USDT,LINK-USDT;coinbase:BTC-USD,ETH-USD,SOL-USD,LTC-USD,ETH-BTC;\
-    coinbase-advanced:DOGE-USD,XRP-USD,ADA-USD,AVAX-USD,LINK-USD";
+/// The demo's market: twenty symbols over the three venues, the busiest first. BTC-USD trades on two of them,
+/// so that short and long topics differ.
+const MARKET: &str = "BTC-USDT,ETH-USDT,SOL-USDT,XRP-USDT,DOGE-USDT,BNB-USDT,ADA-USDT,SHIB-USDT,\
+    AVAX-USDT,LINK-USDT,coinbase:BTC-USD,coinbase:ETH-USD,coinbase:SOL-USD,coinbase:LTC-USD,\
+    coinbase:ETH-BTC,coinbase-advanced:BTC-USD,coinbase-advanced:XRP-USD,\
+    coinbase-advanced:ADA-USD,coinbase-advanced:AVAX-USD,coinbase-advanced:LINK-USD";
 
 /// A recording is minutes long; at this speed it is seen whole and still seen to move.
 const REPLAY_SPEED: &str = "20";
