@@ -15,8 +15,6 @@ use wire::Symbol;
 #[derive(Debug, Parser)]
 #[command(name = "exchange-sim", version)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -88,6 +86,8 @@ pub(crate) struct Serve {
     /// A JSON list of faults to begin with
     #[arg(long, value_name = "FILE", env = "MARKETFEED_SIM_FAULTS")]
     faults: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -99,6 +99,11 @@ enum Start {
 }
 
 impl Serve {
+    /// What is logged, and how.
+    pub(crate) fn log(&self) -> &LogArgs {
+        &self.log
+    }
+
     /// What is to be played.
     ///
     /// # Errors
@@ -114,6 +119,7 @@ impl Serve {
             seed,
             start,
             faults,
+            log: _,
         } = self;
         let play = if generate.is_empty() {
             Play::Replay {

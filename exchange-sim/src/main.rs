@@ -37,9 +37,8 @@ async fn main() -> ExitCode {
 
 async fn bind() -> anyhow::Result<Service> {
     let Args {
-        log,
         command: Command::Serve(serve),
     } = runtime::args::parse_or_exit();
-    runtime::telemetry::init(&log)?;
+    runtime::telemetry::init(serve.log())?;
     Ok(Service::bind(serve.into_options()?).await?)
 }
