@@ -7,17 +7,53 @@
 //! Read first: [`venue::Venue`] (what an exchange's protocol is made of), [`session::Session`] (a connection's
 //! life) and [`service::Service`] (how it is put together).
 
+/// What the service is told to do. Pure.
+mod options;
+
+/// Which instruments are carried, and who has the short topic. Pure.
+pub mod listing;
+
+/// The one place that opens a WebSocket.
+mod socket;
+
 /// Token buckets for the venues' limits. Pure.
 pub mod budget;
 
-/// When connections are opened, replaced and tried again. Pure.
-pub mod feed;
+/// The venue's clock as one connection shows it. Pure.
+pub mod clock;
 
 /// The life of one connection. Pure.
 pub mod session;
 
+/// When connections are opened, replaced and tried again. Pure.
+pub mod feed;
+
+/// The shell around one connection.
+mod connection;
+
+/// The shell around one feed.
+mod feeder;
+
+/// Which instruments are carried just now.
+pub mod carriage;
+
 /// The exchanges' protocols. Pure.
 pub mod venue;
 
-/// Trades become bars. Pure.
+/// From a connection's events to the shards' inputs. Pure.
+pub mod route;
+
+/// Trades in, exact bars out. Pure.
 pub mod aggregate;
+
+/// The numbers that bars are published under. Pure.
+pub mod publish;
+
+/// The shell around one shard.
+mod shard;
+
+/// What is counted.
+pub mod metrics;
+
+/// The whole of it as one component.
+pub mod service;

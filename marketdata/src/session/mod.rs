@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::budget::Budget;
+use crate::clock::{Judged, VenueClock};
 use crate::venue::{Event, InstrumentIndex, Venue};
 
 /// One connection: opening, subscribing, live, over.
@@ -31,8 +32,7 @@ pub struct Session {
     clock: Clock,
     subscribed: BTreeSet<InstrumentIndex>,
     changes: VecDeque<Change>,
-    /// The newest time that the venue's clock showed.
-    venue_ms: Option<i64>,
+    venue_clock: VenueClock,
     /// When, by our clock, the venue's last moved on.
     ticked_ms: u64,
     next_sequence: Option<u64>,
@@ -184,7 +184,7 @@ impl Session {
             },
             subscribed: BTreeSet::new(),
             changes: VecDeque::new(),
-            venue_ms: None,
+            venue_clock: VenueClock::default(),
             ticked_ms: now_ms,
             next_sequence: None,
             venue,
@@ -202,8 +202,7 @@ impl Session {
     /// The venue's clock shows this, by any message.
     #[inline]
     pub fn handle_venue_time(&mut self, now_ms: u64, venue_ms: i64) {
-        if self.venue_ms.is_none_or(|newest| venue_ms > newest) {
-            self.venue_ms = Some(venue_ms);
+        if self.venue_clock.handle_time(venue_ms) == Judged::Moved {
             self.ticked_ms = now_ms;
         }
     }

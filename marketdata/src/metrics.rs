@@ -1,0 +1,258 @@
+//! What is counted, under the names that dashboards and runbooks use.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// A counter; OpenMetrics adds `_total` to its name.
+pub(crate) type Count = Counter<u64, AtomicU64>;
+
+/// What became of a trade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Outcome {
+    /// It is in its bars.
+    Added,
+    /// It was there before.
+    Duplicate,
+    /// Its bar was closed already.
+    Late,
+    /// It is older than the first bar.
+    Reference,
+    /// It cannot be: its time or its amounts are out of range.
+    Rejected,
+    /// The shard's inbox was full.
+    Dropped,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VenueLabel {
+    venue: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    venue: &'static str,
+    reason: &'static str,
+}
+
+/// Everything that is counted. Clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    messages: Family<VenueLabel, Count>,
+    decode_errors: Family<ReasonLabel, Count>,
+    /// The sum of the above, which a family does not give; not registered.
+    pub(crate) decode_errors_sum: Count,
+    connections_ended: Family<ReasonLabel, Count>,
+    trades: Family<OutcomeLabel, Count>,
+    /// Holes in trade ids.
+    pub(crate) trade_gap: Count,
+    /// Trades that a venue spoke of and never sent.
+    pub(crate) trade_lost: Count,
+    /// Messages that a venue's numbering shows to be missing.
+    pub(crate) messages_lost: Count,
+    /// Bars whose sums left their range.
+    pub(crate) bar_overflow: Count,
+    /// Instruments that a venue does not carry.
+    pub(crate) instruments_refused: Count,
+    /// Connections that carry all they can.
+    pub(crate) connections_live: Gauge,
+    /// Open bars sent.
+    pub(crate) open_published: Count,
+    /// Closes committed.
+    pub(crate) closes_committed: Count,
+    /// Attempts to send that failed.
+    pub(crate) publish_failed: Count,
+    /// Closes that wait for the bus.
+    pub(crate) closes_waiting: Gauge,
+    /// From a bar's end, by the venue's clock, to its commit, by ours: meaningful only live.
+    pub(crate) bar_close_delay: Histogram,
+}
+
+/// Seconds: from the network's delay over the reorder window to an outage.
+const DELAY_BUCKETS: [f64; 12] = [
+    0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0, 5.0, 10.0, 30.0, 60.0,
+];
+
+impl Metrics {
+    /// Registers everything.
+    pub fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        metrics.register_inputs(registry);
+        metrics.register_outputs(registry);
+        metrics
+    }
+
+    fn register_inputs(&self, registry: &mut Registry) {
+        registry.register("messages", "Frames received", self.messages.clone());
+        registry.register(
+            "decode_errors",
+            "Frames dropped, in whole or in part, because they could not be read exactly",
+            self.decode_errors.clone(),
+        );
+        registry.register(
+            "connections_ended",
+            "Connections to venues that ended",
+            self.connections_ended.clone(),
+        );
+        registry.register(
+            "connections_live",
+            "Connections that carry all they can",
+            self.connections_live.clone(),
+        );
+        registry.register(
+            "instruments_refused",
+            "Instruments that a venue does not carry",
+            self.instruments_refused.clone(),
+        );
+        registry.register(
+            "messages_lost",
+            "Messages that a venue's numbering shows to be missing",
+            self.messages_lost.clone(),
+        );
+        registry.register(
+            "trade_lost",
+            "Trades that a venue spoke of and never sent",
+            self.trade_lost.clone(),
+        );
+    }
+
+    fn register_outputs(&self, registry: &mut Registry) {
+        registry.register(
+            "trades",
+            "Trades by what became of them",
+            self.trades.clone(),
+        );
+        registry.register("trade_gap", "Holes in trade ids", self.trade_gap.clone());
+        registry.register(
+            "bar_overflow",
+            "Trades left out because a sum would have left its range",
+            self.bar_overflow.clone(),
+        );
+        registry.register(
+            "open_bars_published",
+            "Open bars sent",
+            self.open_published.clone(),
+        );
+        registry.register(
+            "closes_committed",
+            "Closes committed",
+            self.closes_committed.clone(),
+        );
+        registry.register(
+            "publish_failed",
+            "Attempts to send bars that failed",
+            self.publish_failed.clone(),
+        );
+        registry.register(
+            "closes_waiting",
+            "Closes that wait for the bus",
+            self.closes_waiting.clone(),
+        );
+        registry.register(
+            "bar_close_delay_seconds",
+            "From a bar's end by the venue's clock to its commit by ours",
+            self.bar_close_delay.clone(),
+        );
+    }
+
+    /// Frames of a venue. Look it up once: it takes a lock.
+    pub(crate) fn messages(&self, venue: &'static str) -> Count {
+        self.messages.get_or_create_owned(&VenueLabel { venue })
+    }
+
+    /// Trades of an outcome. Look it up once: it takes a lock.
+    pub(crate) fn trades(&self, outcome: Outcome) -> Count {
+        self.trades.get_or_create_owned(&OutcomeLabel { outcome })
+    }
+
+    pub(crate) fn count_decode_error(&self, venue: &'static str, reason: &'static str) {
+        let label = ReasonLabel { venue, reason };
+        self.decode_errors.get_or_create(&label).inc();
+        self.decode_errors_sum.inc();
+    }
+
+    pub(crate) fn count_connection_ended(&self, venue: &'static str, reason: &'static str) {
+        let label = ReasonLabel { venue, reason };
+        self.connections_ended.get_or_create(&label).inc();
+    }
+}
+
+impl Default for Metrics {
+    /// Counts without being registered.
+    fn default() -> Self {
+        Self {
+            messages: Family::default(),
+            decode_errors: Family::default(),
+            decode_errors_sum: Count::default(),
+            connections_ended: Family::default(),
+            trades: Family::default(),
+            trade_gap: Count::default(),
+            trade_lost: Count::default(),
+            messages_lost: Count::default(),
+            bar_overflow: Count::default(),
+            instruments_refused: Count::default(),
+            connections_live: Gauge::default(),
+            open_published: Count::default(),
+            closes_committed: Count::default(),
+            publish_failed: Count::default(),
+            closes_waiting: Gauge::default(),
+            bar_close_delay: Histogram::new(DELAY_BUCKETS),
+        }
+    }
+}
+
+/// Lets the first of a kind through, then the second, the fourth, the eighth: a flood of garbage must not be a
+/// flood of log lines.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sparse {
+    count: u64,
+}
+
+impl Sparse {
+    /// The count so far, if this one is to be told.
+    pub(crate) fn tell(&mut self) -> Option<u64> {
+        self.count += 1;
+        self.count.is_power_of_two().then_some(self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_design() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::new(&mut registry);
+        metrics.trades(Outcome::Added).inc();
+        metrics.count_decode_error("coinbase", "price");
+        metrics.bar_close_delay.observe(0.2);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "trade_gap_total 0",
+            "trades_total{outcome=\"Added\"} 1",
+            "decode_errors_total{venue=\"coinbase\",reason=\"price\"} 1",
+            "bar_close_delay_seconds_count 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn a_flood_is_told_sparsely() {
+        let mut sparse = Sparse::default();
+        let told: Vec<u64> = (0..100).filter_map(|_| sparse.tell()).collect();
+        assert_eq!(told, [1, 2, 4, 8, 16, 32, 64]);
+    }
+}

@@ -1,0 +1,113 @@
+// Pure: what the service is told to do.
+#![deny(clippy::disallowed_methods)]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use wire::{Interval, Scope, ShardCount, Symbol, Venue};
+
+use crate::session;
+use crate::venue::{AdapterError, Endpoints};
+
+/// What to carry, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The venues, in the order in which they are listed: the first to list a symbol has its short topic.
+    pub sources: Vec<Source>,
+    /// Bar lengths.
+    pub intervals: Vec<Interval>,
+    /// How long, by the venue's clock, a bar waits for stragglers after its end.
+    pub reorder_window: Duration,
+    /// How often open bars are sent.
+    pub update_interval: Duration,
+    /// What happens when a shard's inbox is full.
+    pub when_full: WhenFull,
+    /// How many shards aggregate, each in a task of its own.
+    pub shards: ShardCount,
+    /// The feed's place on the bus.
+    pub scope: Scope,
+    /// How patient connections are.
+    pub session: session::Options,
+}
+
+/// One venue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Which.
+    pub venue: Venue,
+    /// What of it, in the order in which it is listed.
+    pub symbols: Vec<Symbol>,
+    /// Where it is, if not where the exchange itself is.
+    pub endpoints: Option<Endpoints>,
+}
+
+/// What happens to a trade for which a shard's inbox has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// It is dropped and counted, and shows as a gap in the ids: an exchange hangs up on a reader that is slow.
+    #[default]
+    DropNewest,
+    /// The socket is not read until there is room: for replays, which wait for their reader.
+    Wait,
+}
+
+impl Options {
+    /// Live defaults for these sources and intervals, in one shard.
+    #[must_use]
+    pub fn new(sources: Vec<Source>, intervals: Vec<Interval>, scope: Scope) -> Self {
+        Self {
+            sources,
+            intervals,
+            reorder_window: Duration::from_secs(2),
+            update_interval: Duration::from_millis(250),
+            when_full: WhenFull::default(),
+            shards: ShardCount::MIN,
+            scope,
+            session: session::Options::default(),
+        }
+    }
+
+    /// Intervals sorted, each once.
+    ///
+    /// # Errors
+    /// When nothing would come out, or a venue is listed twice.
+    pub(crate) fn checked_intervals(&self) -> Result<Vec<Interval>, ConfigError> {
+        if self.sources.is_empty() {
+            return Err(ConfigError::NoSources);
+        }
+        let mut venues = BTreeSet::new();
+        for source in &self.sources {
+            if !venues.insert(&source.venue) {
+                return Err(ConfigError::VenueTwice(source.venue.clone()));
+            }
+        }
+        if self.update_interval.is_zero() {
+            return Err(ConfigError::UpdateInterval);
+        }
+        let intervals: BTreeSet<Interval> = self.intervals.iter().copied().collect();
+        if intervals.is_empty() {
+            return Err(ConfigError::NoIntervals);
+        }
+        Ok(intervals.into_iter().collect())
+    }
+}
+
+/// Why options were refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// No venue.
+    #[error("name at least one source")]
+    NoSources,
+    /// No bar length.
+    #[error("name at least one interval")]
+    NoIntervals,
+    /// One venue, two lists.
+    #[error("venue {0} is listed twice: put its symbols in one list")]
+    VenueTwice(Venue),
+    /// Open bars would be sent without pause.
+    #[error("the update interval must be above zero")]
+    UpdateInterval,
+    /// No adapter can be made.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+}

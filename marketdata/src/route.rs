@@ -1,0 +1,365 @@
+// Pure: from one connection's events to the shards' inputs.
+#![deny(clippy::disallowed_methods)]
+
+//! A connection's events, in order, become inputs of the shards that own its instruments. What is in between is
+//! here: an instrument counts as alive only from the first venue time after its subscription, the clock is
+//! passed on in steps, and whatever may have cost a trade is told to those whom it may have met.
+
+use std::sync::Arc;
+
+use wire::Trade;
+
+use crate::clock::{Judged, VenueClock};
+use crate::venue::{Event, Harm, InstrumentIndex};
+
+/// Where an instrument is aggregated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The shard.
+    pub shard: usize,
+    /// Its place among the shard's instruments.
+    pub series: u32,
+}
+
+/// One thing that a shard is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// An execution.
+    Trade {
+        /// Of which of the shard's instruments.
+        series: u32,
+        /// The execution.
+        trade: Trade,
+        /// When the venue sent it, in Unix milliseconds.
+        event_time_ms: i64,
+    },
+    /// An execution from before the subscription.
+    Reference {
+        /// Of which of the shard's instruments.
+        series: u32,
+        /// The execution.
+        trade: Trade,
+    },
+    /// A trade is known to be lost.
+    Loss {
+        /// Of which of the shard's instruments.
+        series: u32,
+    },
+    /// The venue's clock, for all instruments of a feed.
+    Clock {
+        /// The feed's number.
+        feed: u32,
+        /// Unix milliseconds.
+        venue_ms: i64,
+    },
+    /// One more connection carries the instrument, from this venue time on.
+    Up {
+        /// Which.
+        series: u32,
+        /// Unix milliseconds.
+        venue_ms: i64,
+    },
+    /// One connection fewer carries the instrument.
+    Down {
+        /// Which.
+        series: u32,
+    },
+}
+
+impl Input {
+    /// Whether it may be dropped when an inbox is full: a lost trade shows as a gap, a lost tick is followed by
+    /// the next. A lost `Up` or `Down` would be believed for ever, and a lost `Loss` is what it says.
+    #[must_use]
+    pub const fn may_drop(&self) -> bool {
+        matches!(
+            self,
+            Self::Trade { .. } | Self::Reference { .. } | Self::Clock { .. }
+        )
+    }
+}
+
+/// An input with its address, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Routed {
+    /// The shard.
+    pub shard: usize,
+    /// The instrument; for a clock, none in particular.
+    pub instrument: Option<InstrumentIndex>,
+    /// The input.
+    pub input: Input,
+}
+
+/// The router of one connection.
+///
+/// After each `handle_*` call the shell takes everything from [`Router::poll_routed`].
+#[derive(Debug)]
+pub struct Router {
+    feed: u32,
+    places: Arc<[Place]>,
+    /// The shards that hold any of the feed's instruments, each once.
+    shards: Vec<usize>,
+    states: Vec<State>,
+    /// Instruments that are to be up at the next venue time, in the order in which they came.
+    rising: Vec<InstrumentIndex>,
+    /// Instruments that lost a trade since the last venue time.
+    losing: Vec<InstrumentIndex>,
+    clock: VenueClock,
+    /// The venue time that the shards were told last.
+    told_ms: Option<i64>,
+    routed: std::collections::VecDeque<Routed>,
+    lost: u64,
+    doubted: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    subscribed: bool,
+    up: bool,
+    /// The highest trade id that came.
+    last_id: Option<u64>,
+    /// A trade that the venue says there is and that has not come, and since when, by the venue's clock.
+    awaited: Option<(u64, i64)>,
+}
+
+/// The clock is passed on when it has moved this far: closing a bar a tenth of a second later is nothing
+/// beside the reorder window, and a firehose of trades would make as many ticks.
+const CLOCK_STEP_MS: i64 = 100;
+
+/// How long a trade that a heartbeat spoke of may take to come. Heartbeats come each second and a bar waits two:
+/// a trade that is lost is found out before its bar closes.
+const AWAIT_MS: i64 = 1_000;
+
+impl Router {
+    /// A router of one connection of the feed. `places` are those of the source's instruments, of which the feed
+    /// carries `instruments`.
+    pub fn new(feed: u32, places: Arc<[Place]>, instruments: &[InstrumentIndex]) -> Self {
+        let mut shards: Vec<usize> = instruments
+            .iter()
+            .map(|instrument| places[instrument.at()].shard)
+            .collect();
+        shards.sort_unstable();
+        shards.dedup();
+        Self {
+            feed,
+            shards,
+            states: vec![State::default(); places.len()],
+            places,
+            rising: Vec::new(),
+            losing: Vec::new(),
+            clock: VenueClock::default(),
+            told_ms: None,
+            routed: std::collections::VecDeque::new(),
+            lost: 0,
+            doubted: 0,
+        }
+    }
+
+    /// A frame said this.
+    #[inline]
+    pub fn handle_event(&mut self, event: &Event) {
+        match *event {
+            Event::Trade {
+                instrument,
+                trade,
+                event_time_ms,
+            } => {
+                if self.handle_venue_time(event_time_ms) {
+                    self.route_trade(instrument, trade, event_time_ms);
+                } else {
+                    self.lose(instrument);
+                }
+            }
+            Event::Reference { instrument, trade } => self.route_reference(instrument, trade),
+            Event::Clock { venue_ms } => {
+                self.handle_venue_time(venue_ms);
+            }
+            Event::LastTrade {
+                instrument,
+                trade_id,
+                venue_ms,
+            } => self.handle_last_trade(instrument, trade_id, venue_ms),
+            _ => {}
+        }
+    }
+
+    /// The venue sends the instrument's trades from now on.
+    pub fn handle_subscribed(&mut self, instrument: InstrumentIndex) {
+        let state = &mut self.states[instrument.at()];
+        if !state.subscribed {
+            state.subscribed = true;
+            self.rising.push(instrument);
+        }
+    }
+
+    /// Trades may have been lost.
+    pub fn handle_harm(&mut self, harm: Harm) {
+        match harm {
+            Harm::None => {}
+            Harm::One(instrument) => self.lose(instrument),
+            Harm::Any => {
+                for at in 0..self.states.len() {
+                    // No list is longer than an index can count.
+                    self.darken(InstrumentIndex(u32::try_from(at).unwrap_or(u32::MAX)));
+                }
+            }
+        }
+    }
+
+    /// The connection is over.
+    pub fn handle_end(&mut self) {
+        self.handle_harm(Harm::Any);
+        self.rising.clear();
+        self.losing.clear();
+    }
+
+    /// The next input.
+    #[inline]
+    pub fn poll_routed(&mut self) -> Option<Routed> {
+        self.routed.pop_front()
+    }
+
+    /// How many trades the venue spoke of that never came, since the last call.
+    pub fn poll_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// How many messages were dropped because their time is not to be believed, since the last call.
+    pub fn poll_doubted(&mut self) -> u64 {
+        std::mem::take(&mut self.doubted)
+    }
+
+    fn route_trade(&mut self, instrument: InstrumentIndex, trade: Trade, event_time_ms: i64) {
+        if self.admit(instrument, &trade) {
+            let series = self.places[instrument.at()].series;
+            self.push(
+                instrument,
+                Input::Trade {
+                    series,
+                    trade,
+                    event_time_ms,
+                },
+            );
+        }
+    }
+
+    fn route_reference(&mut self, instrument: InstrumentIndex, trade: Trade) {
+        if self.admit(instrument, &trade) {
+            let series = self.places[instrument.at()].series;
+            self.push(instrument, Input::Reference { series, trade });
+        }
+    }
+
+    fn admit(&mut self, instrument: InstrumentIndex, trade: &Trade) -> bool {
+        if !self.clock.admits(trade.time_ms) {
+            self.doubted += 1;
+            self.lose(instrument);
+            return false;
+        }
+        let state = &mut self.states[instrument.at()];
+        state.last_id = state.last_id.max(Some(trade.id));
+        true
+    }
+
+    /// Gives whether the time is believed.
+    fn handle_venue_time(&mut self, venue_ms: i64) -> bool {
+        if self.clock.handle_time(venue_ms) == Judged::Doubted {
+            self.doubted += 1;
+            return false;
+        }
+        let newest = self.clock.newest_ms().unwrap_or(venue_ms);
+        for instrument in std::mem::take(&mut self.rising) {
+            self.states[instrument.at()].up = true;
+            let series = self.places[instrument.at()].series;
+            self.push(
+                instrument,
+                Input::Up {
+                    series,
+                    venue_ms: newest,
+                },
+            );
+        }
+        let step_done = self
+            .told_ms
+            .is_none_or(|told| newest.saturating_sub(told) >= CLOCK_STEP_MS);
+        if step_done || !self.losing.is_empty() {
+            self.tell_clock(newest);
+        }
+        true
+    }
+
+    /// Tells the shards the time, and once more, now that they know it, what was lost shortly before it: the bar
+    /// that a lost trade belongs to may have begun after the time that they knew when it was lost.
+    fn tell_clock(&mut self, venue_ms: i64) {
+        self.told_ms = Some(venue_ms);
+        for at in 0..self.shards.len() {
+            self.routed.push_back(Routed {
+                shard: self.shards[at],
+                instrument: None,
+                input: Input::Clock {
+                    feed: self.feed,
+                    venue_ms,
+                },
+            });
+        }
+        for instrument in std::mem::take(&mut self.losing) {
+            let series = self.places[instrument.at()].series;
+            self.push(instrument, Input::Loss { series });
+        }
+    }
+
+    fn handle_last_trade(&mut self, instrument: InstrumentIndex, trade_id: u64, venue_ms: i64) {
+        let state = &mut self.states[instrument.at()];
+        let Some(last_id) = state.last_id else {
+            // Nothing has come yet: what there was before is of no concern, what comes after is.
+            state.last_id = Some(trade_id);
+            return;
+        };
+        let overdue = match state.awaited {
+            Some((awaited, _)) if awaited <= last_id => false,
+            Some((_, since_ms)) => venue_ms.saturating_sub(since_ms) >= AWAIT_MS,
+            None => false,
+        };
+        match state.awaited {
+            Some((awaited, _)) if overdue => {
+                self.lost += 1;
+                state.last_id = Some(awaited);
+                state.awaited = (trade_id > awaited).then_some((trade_id, venue_ms));
+                self.lose(instrument);
+            }
+            Some((awaited, _)) if awaited > last_id => {}
+            _ => state.awaited = (trade_id > last_id).then_some((trade_id, venue_ms)),
+        }
+    }
+
+    /// A trade of the instrument is lost.
+    fn lose(&mut self, instrument: InstrumentIndex) {
+        let series = self.places[instrument.at()].series;
+        if !self.losing.contains(&instrument) {
+            self.losing.push(instrument);
+            self.push(instrument, Input::Loss { series });
+        }
+    }
+
+    /// There is no telling whether the instrument lost trades: until the clock has moved on, it counts as down.
+    fn darken(&mut self, instrument: InstrumentIndex) {
+        let state = &mut self.states[instrument.at()];
+        if !state.up {
+            return;
+        }
+        state.up = false;
+        self.rising.push(instrument);
+        let series = self.places[instrument.at()].series;
+        self.push(instrument, Input::Down { series });
+    }
+
+    fn push(&mut self, instrument: InstrumentIndex, input: Input) {
+        self.routed.push_back(Routed {
+            shard: self.places[instrument.at()].shard,
+            instrument: Some(instrument),
+            input,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

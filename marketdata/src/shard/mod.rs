@@ -1,0 +1,309 @@
+//! The shell around one shard: inbox in, closes and open bars out to the bus.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use runtime::backoff::{self, Backoff};
+use runtime::broker::{BATCH_MAX, BarMessage, Broker, CommitError};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use wire::Scope;
+
+use crate::aggregate::{Event, TradeOutcome};
+use crate::metrics::{Count, Metrics, Outcome, Sparse};
+use crate::route::Input;
+
+mod core;
+
+pub(crate) use self::core::{Core, Member};
+
+/// Inputs that wait for a shard. A shard takes some two million a second: a full inbox means that it was away for
+/// tens of milliseconds, or that far more arrives than one core can hold. At 80 bytes each, 2.6 MB.
+pub(crate) const INBOX_LEN: usize = 32_768;
+
+/// Inputs that are taken in one turn, so that open bars and commits have theirs: half a millisecond's worth.
+const TURN_LEN: usize = 1_024;
+
+/// How often all open bars are sent again, for those who missed one.
+const REPUBLISH_EVERY: Duration = Duration::from_secs(10);
+
+/// How long the last commits may take when stopping.
+const FLUSH_MAX: Duration = Duration::from_secs(3);
+
+/// Waits between attempts to commit.
+const RETRY: backoff::Options = backoff::Options {
+    base: Duration::from_millis(50),
+    cap: Duration::from_secs(2),
+};
+
+/// One shard.
+pub(crate) struct Shard {
+    core: Core,
+    inbox: mpsc::Receiver<Input>,
+    broker: Arc<dyn Broker>,
+    scope: Scope,
+    update_interval: Duration,
+    metrics: Metrics,
+    outcomes: Outcomes,
+    backoff: Backoff,
+    /// When to try again, after a commit that failed.
+    retry_at: Option<Instant>,
+    told: Told,
+}
+
+/// The counters of trades by outcome, looked up once.
+struct Outcomes {
+    added: Count,
+    duplicate: Count,
+    late: Count,
+    reference: Count,
+    rejected: Count,
+}
+
+#[derive(Default)]
+struct Told {
+    gaps: Sparse,
+    late: Sparse,
+    overflow: Sparse,
+    publish: Sparse,
+}
+
+/// What a shard needs besides its core.
+pub(crate) struct ShardContext {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) scope: Scope,
+    pub(crate) update_interval: Duration,
+    pub(crate) metrics: Metrics,
+    pub(crate) rng: fastrand::Rng,
+}
+
+impl Shard {
+    pub(crate) fn new(core: Core, inbox: mpsc::Receiver<Input>, context: ShardContext) -> Self {
+        let metrics = context.metrics;
+        Self {
+            core,
+            inbox,
+            broker: context.broker,
+            scope: context.scope,
+            update_interval: context.update_interval,
+            outcomes: Outcomes {
+                added: metrics.trades(Outcome::Added),
+                duplicate: metrics.trades(Outcome::Duplicate),
+                late: metrics.trades(Outcome::Late),
+                reference: metrics.trades(Outcome::Reference),
+                rejected: metrics.trades(Outcome::Rejected),
+            },
+            metrics,
+            backoff: Backoff::new(RETRY, context.rng),
+            retry_at: None,
+            told: Told::default(),
+        }
+    }
+
+    /// Runs until every connection has gone and everything is committed.
+    ///
+    /// # Errors
+    /// When the bus refuses this process's closes for good.
+    pub(crate) async fn run(mut self) -> Result<(), CommitError> {
+        let mut inputs = Vec::with_capacity(TURN_LEN);
+        let mut update = tokio::time::interval(self.update_interval);
+        update.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut republish = tokio::time::interval(REPUBLISH_EVERY);
+        loop {
+            let busy = self.close_due().await?;
+            let open = !busy && !self.core.spool().is_full();
+            let retry = retry(self.retry_at);
+            tokio::select! {
+                biased;
+                _ = update.tick() => self.publish_open().await,
+                _ = republish.tick() => self.core.handle_republish(),
+                () = std::future::ready(()), if busy => {}
+                () = retry, if self.retry_at.is_some() => self.retry_at = None,
+                taken = self.inbox.recv_many(&mut inputs, TURN_LEN), if open => {
+                    if taken == 0 {
+                        break;
+                    }
+                    self.handle_inputs(&mut inputs);
+                }
+            }
+        }
+        self.flush().await
+    }
+
+    fn handle_inputs(&mut self, inputs: &mut Vec<Input>) {
+        for input in inputs.drain(..) {
+            match self.core.handle_input(&input) {
+                None => {}
+                Some(TradeOutcome::Added) => {
+                    self.outcomes.added.inc();
+                }
+                Some(TradeOutcome::Duplicate) => {
+                    self.outcomes.duplicate.inc();
+                }
+                Some(TradeOutcome::Late) => {
+                    self.outcomes.late.inc();
+                }
+                Some(TradeOutcome::Reference) => {
+                    self.outcomes.reference.inc();
+                }
+                Some(TradeOutcome::Rejected(_)) => {
+                    self.outcomes.rejected.inc();
+                }
+            }
+        }
+        while let Some((instrument, event)) = self.core.poll_event() {
+            tell(&self.metrics, &mut self.told, instrument, event);
+        }
+    }
+
+    /// Numbers and commits a batch of what is closed. Gives whether there may be more at once.
+    async fn close_due(&mut self) -> Result<bool, CommitError> {
+        let collected = self.core.collect(BATCH_MAX, wall_ms());
+        if self.retry_at.is_none() {
+            self.commit().await?;
+        }
+        Ok(collected == BATCH_MAX && self.retry_at.is_none())
+    }
+
+    async fn commit(&mut self) -> Result<(), CommitError> {
+        while !self.core.spool().is_empty() {
+            let batch: Vec<BarMessage> = self
+                .core
+                .spool()
+                .batch(BATCH_MAX)
+                .map(|close| BarMessage::new(&self.scope, close.bar.clone()))
+                .collect();
+            match self.broker.commit_closes(&batch).await {
+                Ok(_) => self.handle_committed(&batch),
+                Err(error) if is_terminal(&error) => return Err(error),
+                Err(error) => {
+                    let delay = self.backoff.next_delay();
+                    self.retry_at = Some(Instant::now() + delay);
+                    self.metrics.publish_failed.inc();
+                    if let Some(count) = self.told.publish.tell() {
+                        tracing::warn!(count, %error, waiting = self.core.spool().len(), "closes not committed");
+                    }
+                    break;
+                }
+            }
+        }
+        let waiting = i64::try_from(self.core.spool().len()).unwrap_or(i64::MAX);
+        self.metrics.closes_waiting.set(waiting);
+        Ok(())
+    }
+
+    fn handle_committed(&mut self, batch: &[BarMessage]) {
+        self.backoff.reset();
+        self.core.handle_committed(batch.len());
+        let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        self.metrics.closes_committed.inc_by(count);
+        let now_ms = wall_ms();
+        for message in batch {
+            let delay_ms = u64::try_from(now_ms - message.bar.end_ms()).unwrap_or(0);
+            self.metrics
+                .bar_close_delay
+                .observe(Duration::from_millis(delay_ms).as_secs_f64());
+        }
+    }
+
+    async fn publish_open(&mut self) {
+        let now_ms = wall_ms();
+        let bars: Vec<BarMessage> = std::iter::from_fn(|| self.core.poll_open(now_ms))
+            .map(|bar| BarMessage::new(&self.scope, bar))
+            .collect();
+        if bars.is_empty() {
+            return;
+        }
+        match self.broker.publish_open(&bars).await {
+            Ok(()) => {
+                let count = u64::try_from(bars.len()).unwrap_or(u64::MAX);
+                self.metrics.open_published.inc_by(count);
+            }
+            // Nothing is kept: they are sent again within seconds, newer.
+            Err(error) => {
+                self.metrics.publish_failed.inc();
+                if let Some(count) = self.told.publish.tell() {
+                    tracing::warn!(count, %error, "open bars not sent");
+                }
+            }
+        }
+    }
+
+    /// The last closes, then the open bars as they stand.
+    async fn flush(mut self) -> Result<(), CommitError> {
+        let deadline = Instant::now() + FLUSH_MAX;
+        loop {
+            let busy = self.close_due().await?;
+            match self.retry_at.take() {
+                None if !busy => break,
+                None => {}
+                Some(at) if at >= deadline => {
+                    tracing::warn!(
+                        closes = self.core.spool().len(),
+                        "closes not committed, gone"
+                    );
+                    break;
+                }
+                Some(at) => tokio::time::sleep_until(at).await,
+            }
+        }
+        self.publish_open().await;
+        Ok(())
+    }
+}
+
+async fn retry(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+fn tell(metrics: &Metrics, told: &mut Told, instrument: &wire::Instrument, event: Event) {
+    match event {
+        Event::Gap { from_id, to_id, .. } => {
+            metrics.trade_gap.inc();
+            if let Some(count) = told.gaps.tell() {
+                tracing::warn!(%instrument, from_id, to_id, count, "trades missing");
+            }
+        }
+        Event::Outage { from_ms, to_ms } => {
+            tracing::info!(%instrument, from_ms, to_ms, "trades may be missing");
+        }
+        Event::Late(trade) => {
+            if let Some(count) = told.late.tell() {
+                tracing::warn!(%instrument, trade_id = trade.id, count, "trade came after its bar");
+            }
+        }
+        Event::Overflow(trade) => {
+            metrics.bar_overflow.inc();
+            if let Some(count) = told.overflow.tell() {
+                tracing::warn!(%instrument, trade_id = trade.id, count, "a sum is out of range");
+            }
+        }
+        Event::TimesRunAgainstIds => {
+            tracing::warn!(%instrument, "times run against ids: bars close by the clock only");
+        }
+    }
+}
+
+/// Whether trying again cannot help: another owner is at work, or we are wrong.
+fn is_terminal(error: &CommitError) -> bool {
+    match error {
+        CommitError::Kind(_)
+        | CommitError::BatchTooLong { .. }
+        | CommitError::CloseNo { .. }
+        | CommitError::Fenced { .. } => true,
+        CommitError::TooManySubjects { .. } => false,
+    }
+}
+
+/// Our clock, in Unix milliseconds. It decides nothing: it is only written down.
+pub(crate) fn wall_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
