@@ -21,7 +21,7 @@ impl Random {
     /// Below `end`, evenly; 0 if `end` is 0.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         // The high half of the product is even to within 2^-64 of `end`.
-        (u128::from(self.next()) * u128::from(end) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
     /// From `start` to `end`, both included.
@@ -47,9 +47,9 @@ impl Random {
 
     /// About normally distributed: the sum of twelve even numbers, with this deviation.
     pub(crate) fn normal(&mut self, deviation: i64) -> i64 {
-        let sum: i64 = (0..12).map(|_| (self.next() >> 44) as i64).sum();
+        let sum: i64 = (0..12).map(|_| (self.next() >> 44).cast_signed()).sum();
         let centred = sum - 6 * (1 << 20);
-        (i128::from(centred) * i128::from(deviation) >> 20) as i64
+        ((i128::from(centred) * i128::from(deviation)) >> 20) as i64
     }
 }
 

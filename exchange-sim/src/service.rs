@@ -119,7 +119,7 @@ pub struct Service {
     listener: TcpListener,
     address: SocketAddr,
     handle: Handle,
-    sources: Vec<(Kind, Box<dyn Source>)>,
+    sources: Sources,
 }
 
 impl Service {
@@ -283,8 +283,11 @@ impl Handle {
     }
 }
 
-fn open(play: &Play) -> Result<Vec<(Kind, Box<dyn Source>)>, Error> {
-    let mut sources: Vec<(Kind, Box<dyn Source>)> = Vec::new();
+/// Each venue's source.
+type Sources = Vec<(Kind, Box<dyn Source>)>;
+
+fn open(play: &Play) -> Result<Sources, Error> {
+    let mut sources = Sources::new();
     match play {
         Play::Replay { files, endless } => {
             let mut by_venue: BTreeMap<Kind, Vec<PathBuf>> = BTreeMap::new();

@@ -328,10 +328,11 @@ impl Active {
         if self.seen <= self.fault.after || self.strikes >= self.fault.count_max() {
             return false;
         }
-        if let Some(probability) = self.fault.probability
-            && random.below(MILLION) >= (probability * MILLION as f64) as u64
-        {
-            return false;
+        if let Some(probability) = self.fault.probability {
+            let drawn = u32::try_from(random.below(MILLION.into())).unwrap_or(MILLION);
+            if f64::from(drawn) >= probability * f64::from(MILLION) {
+                return false;
+            }
         }
         self.strikes += 1;
         self.until_ms = match self.fault.what {
@@ -342,7 +343,7 @@ impl Active {
     }
 }
 
-const MILLION: u64 = 1_000_000;
+const MILLION: u32 = 1_000_000;
 
 impl What {
     /// Which messages it can strike.
@@ -406,13 +407,13 @@ mod tests {
 
     #[test]
     fn when_it_strikes() {
-        let check = |json: &str, expect: &[usize]| {
+        let check = |json: &str, expect: &[u32]| {
             let mut faults = Faults::default();
             faults.handle_fault(fault(json)).unwrap();
             // Ten messages a second apart, of trades of two symbols in turn.
-            let struck: Vec<usize> = (0..10)
+            let struck: Vec<u32> = (0..10u32)
                 .filter(|&n| {
-                    let (now_ms, clock_ms) = (n as u64 * 1_000, n as i64 * 1_000);
+                    let (now_ms, clock_ms) = (u64::from(n) * 1_000, i64::from(n) * 1_000);
                     let text = if n % 2 == 0 { "BTCUSDT" } else { "ETHUSDT" };
                     !faults
                         .handle_message(now_ms, Some(clock_ms), Class::Trade, text)

@@ -66,13 +66,13 @@ impl Tamper {
                 What::Drop {} | What::Silence { .. } => copies = 0,
                 What::Duplicate {} => copies *= 2,
                 What::Delay { ms } | What::SlowAck { ms } => {
-                    until = Some(Until::Time(now_ms.saturating_add(*ms)))
+                    until = Some(Until::Time(now_ms.saturating_add(*ms)));
                 }
                 What::Reorder { window } => until = Some(Until::Messages(*window)),
                 What::CorruptJson {} => message = text::corrupt(&message),
                 What::MissingField { field } => message = text::without(&message, field.as_deref()),
                 What::OutOfRange { field } => {
-                    message = text::out_of_range(&message, field.as_deref())
+                    message = text::out_of_range(&message, field.as_deref());
                 }
                 What::IdBack { by } => message = text::id_back(&message, *by),
                 What::TimeJump { ms } => message = text::time_jump(&message, *ms),

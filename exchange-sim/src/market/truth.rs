@@ -122,14 +122,14 @@ impl Market {
                 .or_else(|| Some(Row::flat(start, end, previous?)));
             if let Some(row) = row {
                 previous = Some(row.close);
-                bars.push(self.true_bar(symbol, interval, row, clock_ms));
+                bars.push(self.true_bar(symbol, interval, &row, clock_ms));
             }
             start = end;
         }
         Ok(bars)
     }
 
-    fn true_bar(&self, symbol: &Symbol, interval: Interval, row: Row, clock_ms: i64) -> TrueBar {
+    fn true_bar(&self, symbol: &Symbol, interval: Interval, row: &Row, clock_ms: i64) -> TrueBar {
         TrueBar {
             venue: self.kind.name().to_owned(),
             symbol: symbol.to_string(),

@@ -46,7 +46,7 @@ impl Answer {
         }
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: u64) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }
@@ -67,10 +67,7 @@ impl<'a> Query<'a> {
     }
 
     /// A parameter's whole number, the parameter's name if it is none.
-    pub(crate) fn number<'n, T: std::str::FromStr>(
-        self,
-        name: &'n str,
-    ) -> Result<Option<T>, &'n str> {
+    pub(crate) fn number<T: std::str::FromStr>(self, name: &str) -> Result<Option<T>, &str> {
         self.get(name)
             .map(|text| text.parse().map_err(|_| name))
             .transpose()

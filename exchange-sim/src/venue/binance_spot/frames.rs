@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn amounts_have_eight_decimals() {
         let check = |text: &str, expect: &str| {
-            assert_eq!(fixed8(text.parse::<wire::Quote>().unwrap()), expect)
+            assert_eq!(fixed8(text.parse::<wire::Quote>().unwrap()), expect);
         };
         check("61837.63", "61837.63000000");
         check("0", "0.00000000");

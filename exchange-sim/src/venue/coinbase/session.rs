@@ -185,11 +185,11 @@ impl venue::Session for Session {
         match (request.kind.as_str(), Self::wanted(&request, market)) {
             ("subscribe", Ok(wanted)) => self.subscribe(wanted, market),
             ("subscribe", Err(reason)) => {
-                self.answer(frames::error("Failed to subscribe", Some(&reason)))
+                self.answer(frames::error("Failed to subscribe", Some(&reason)));
             }
             ("unsubscribe", Ok(wanted)) => self.unsubscribe(&wanted),
             ("unsubscribe", Err(reason)) => {
-                self.answer(frames::error("Failed to unsubscribe", Some(&reason)))
+                self.answer(frames::error("Failed to unsubscribe", Some(&reason)));
             }
             (kind, _) => {
                 let reason = format!("{kind} is not a valid type");
@@ -227,7 +227,7 @@ impl venue::Session for Session {
                 }
             }
             EventKind::Second(second_ms) => {
-                self.send_heartbeats(*second_ms, event.position, market)
+                self.send_heartbeats(*second_ms, event.position, market);
             }
             EventKind::Trades { .. } | EventKind::Shutdown => {}
         }

@@ -146,7 +146,7 @@ impl venue::Session for Session {
         match (request.kind.as_str(), Self::products(&request, market)) {
             (_, Err(reason)) => self.error(&reason),
             ("subscribe", Ok(products)) => {
-                self.subscribe(now_ms, &request.channel, products, market)
+                self.subscribe(now_ms, &request.channel, products, market);
             }
             ("unsubscribe", Ok(products)) => {
                 if request.channel == HEARTBEATS {

@@ -1,5 +1,4 @@
 //! A simulator under test, and a raw WebSocket client.
-#![allow(dead_code)] // Each test file uses its part.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -137,17 +136,6 @@ impl Client {
             texts.push(text);
             if last {
                 return texts;
-            }
-        }
-    }
-
-    /// The close code; `None` where the connection just ended.
-    pub(crate) async fn close_code(&mut self) -> Option<u16> {
-        loop {
-            match self.message().await {
-                Some(Message::Close(frame)) => return frame.map(|frame| frame.code.into()),
-                Some(_) => {}
-                None => return None,
             }
         }
     }

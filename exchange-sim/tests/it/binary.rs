@@ -1,14 +1,12 @@
 //! The binary: one clear line and exit code 2 for what is wrong, and a cut recording played to its cut.
 
-mod support;
-
 use std::io::Write;
 use std::process::Command;
 
+use crate::support::{Sim, replay};
 use exchange_sim::{Kind, Speed, source::generate};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use support::{Sim, replay};
 
 fn run(args: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_exchange-sim"))
@@ -107,7 +105,7 @@ async fn a_cut_recording_plays_to_its_cut_and_says_so() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &whole[..whole.len() / 2]).unwrap();
     let sim = Sim::start(replay(Kind::BinanceSpot, &[file.path().to_owned()]), |o| {
-        o.speed = Speed::Max
+        o.speed = Speed::Max;
     })
     .await;
     sim.handle.start();

@@ -1,9 +1,7 @@
 //! Recorded sessions come out byte for byte, whole, and add up to the exchange's own bars.
 
-mod support;
-
+use crate::support::{Sim, recording as shared, replay};
 use exchange_sim::{Kind, Speed, recording};
-use support::{Sim, recording as shared, replay};
 
 const BINANCE: [&str; 2] = [
     "binance-spot-btcusdt-2024-08-09/spot_btcusdt_20240808.gz",

@@ -1,10 +1,8 @@
 //! Faults over real sockets: each does what it says, is counted, and leaves the truth alone.
 
-mod support;
-
+use crate::support::{Client, Sim};
 use exchange_sim::{Kind, Play, Speed};
 use serde_json::Value;
-use support::{Client, Sim};
 use tokio_tungstenite::tungstenite::Message;
 
 const TRADES: u64 = 200;

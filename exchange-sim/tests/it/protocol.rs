@@ -1,10 +1,8 @@
 //! What a raw client sees of each venue: subscriptions, streams, REST, admin.
 
-mod support;
-
+use crate::support::Sim;
 use exchange_sim::{Kind, Options, Play, Speed, StartWhen};
 use serde_json::Value;
-use support::Sim;
 
 /// A generated market of known length, that waits for its first subscriber.
 fn generate(symbols: &[(Kind, &str)], trades: u64) -> Play {
@@ -91,9 +89,7 @@ async fn binance_streams_and_rest_agree() {
 
     // So do the aggregates, without a hole, and fewer.
     let (_, _, body) = sim
-        .get(&format!(
-            "/binance-spot/api/v3/aggTrades?symbol=BTCUSDT&fromId=1&limit=1000"
-        ))
+        .get("/binance-spot/api/v3/aggTrades?symbol=BTCUSDT&fromId=1&limit=1000")
         .await;
     let aggregates = json(&body);
     let aggregates = aggregates.as_array().unwrap();

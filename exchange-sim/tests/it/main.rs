@@ -1,0 +1,25 @@
+//! The simulator as its clients see it, over real sockets on the loopback.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "what fails here fails its test, and what is skipped says so"
+)]
+
+/// A simulator under test and a raw WebSocket client.
+mod support;
+
+/// Recorded sessions come out byte for byte.
+mod replay;
+
+/// The venues' protocols.
+mod protocol;
+
+/// Faults on the way.
+mod faults;
+
+/// The binary, and recordings that are cut or looped.
+mod binary;
+
+/// Committed sessions and their bars.
+mod golden;
