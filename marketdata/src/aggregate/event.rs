@@ -82,7 +82,8 @@ pub enum Event {
     },
     /// The feed was down, and ids do not show that nothing was missed.
     Outage {
-        /// Unix milliseconds from which on trades may be missing; `i64::MIN` before the first subscription.
+        /// Unix milliseconds from which on trades may be missing; of the time before the feed was first alive,
+        /// what the first bars span.
         from_ms: i64,
         /// Unix milliseconds from which on the feed was alive again.
         to_ms: i64,
@@ -118,6 +119,8 @@ pub struct Counters {
     pub gaps: u64,
     /// Ids missing in them.
     pub ids_missing: u64,
+    /// Times without a feed that ids do not bridge.
+    pub outages: u64,
     /// Holes that are no longer told apart, see [`super::Config::ranges_max`].
     pub holes_given_up: u64,
     /// Events that found the queue full; what they stood for is counted all the same.
@@ -137,6 +140,7 @@ impl Counters {
         self.closed += other.closed;
         self.gaps += other.gaps;
         self.ids_missing += other.ids_missing;
+        self.outages += other.outages;
         self.holes_given_up += other.holes_given_up;
         self.events_lost += other.events_lost;
     }

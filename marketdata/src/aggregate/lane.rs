@@ -58,6 +58,10 @@ impl Lane {
         self.next_ms = self.origin_ms;
     }
 
+    pub(super) fn origin_ms(&self) -> i64 {
+        self.origin_ms
+    }
+
     pub(super) fn next_ms(&self) -> i64 {
         self.next_ms
     }

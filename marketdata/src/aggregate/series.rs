@@ -129,13 +129,15 @@ impl Series {
     }
 
     /// No trade will come until the feed is up again. What was under way is lost, so that the last reorder
-    /// window is in doubt too.
+    /// window is in doubt too; after the newest id seen, that is.
     pub fn handle_feed_down(&mut self) {
         if self.feed == Feed::Alive
             && let Some(now) = self.clock.now_ms()
         {
-            self.marks
-                .handle_down(now - self.window_ms(), self.closed_until_ms());
+            let newest = self.ids.newest_ms().unwrap_or(i64::MIN);
+            let from = newest.saturating_sub(self.slack_ms());
+            let from = from.max(now - self.window_ms());
+            self.marks.handle_down(from, self.closed_until_ms());
         }
         self.feed = Feed::Down;
     }
@@ -432,15 +434,23 @@ impl Series {
             let ids = &self.ids;
             let trim = |from, to| ids.trim(from, to, slack_ms);
             match self.marks.tell_outage(settled_ms, trim) {
-                Some(Told::Missed { from_ms, to_ms }) => {
-                    self.tell(Event::Outage { from_ms, to_ms });
-                }
+                Some(Told::Missed { from_ms, to_ms }) => self.tell_outage(from_ms, to_ms),
                 Some(Told::Nothing) => {}
                 None => break,
             }
         }
         while let Some(hole) = self.ids.tell_hole(settled_ms, slack_ms) {
             self.tell_gap(&hole);
+        }
+    }
+
+    /// Before the first bars it is of no interest to anyone.
+    fn tell_outage(&mut self, from_ms: i64, to_ms: i64) {
+        let origins = self.lanes.iter().map(Lane::origin_ms);
+        let from_ms = from_ms.max(origins.min().unwrap_or(i64::MAX));
+        if from_ms < to_ms {
+            self.counters.outages += 1;
+            self.tell(Event::Outage { from_ms, to_ms });
         }
     }
 

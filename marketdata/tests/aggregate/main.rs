@@ -1,0 +1,18 @@
+//! The aggregation core: its rules one by one, its properties against a naive oracle, a shard of instruments,
+//! and a recorded session against the exchange's own bars.
+
+mod support;
+
+mod oracle;
+
+mod rules;
+
+mod outages;
+
+mod garbage;
+
+mod properties;
+
+mod shards;
+
+mod recorded;
