@@ -141,7 +141,7 @@ impl Core {
         }
     }
 
-    /// The next open bar that has changed since it was last given.
+    /// The next open bar that has changed since it was last given. To be drained before anything else is handled.
     pub(crate) fn poll_open(&mut self, publish_time_ms: i64) -> Option<Bar> {
         let (index, open) = self.engine.poll_open()?;
         let content = self.content(index, &open);
@@ -260,6 +260,7 @@ mod tests {
         core.handle_input(&clock(T0 + 3_100));
         assert_eq!(core.collect(100, 9), 1);
         assert_eq!(core.poll_open(9).unwrap().close_no, 0);
+        assert!(core.poll_open(9).is_none());
         core.handle_committed(1);
         core.handle_republish();
         let open = core.poll_open(9).unwrap();
