@@ -17,8 +17,12 @@ pub(crate) fn timed<T>(run: impl FnOnce() -> T) -> (T, f64) {
 
 /// Bytes of this process that are in memory.
 pub(crate) fn resident_bytes() -> Result<u64> {
-    let statm = std::fs::read_to_string("/proc/self/statm").context("cannot read /proc/self/statm")?;
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    let statm =
+        std::fs::read_to_string("/proc/self/statm").context("cannot read /proc/self/statm")?;
+    let pages = statm
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<u64>().ok());
     let page = u64::try_from(rustix::param::page_size()).context("page size")?;
     Ok(pages.context("/proc/self/statm has no resident field")? * page)
 }
@@ -35,6 +39,10 @@ impl Spread {
     pub(crate) fn of(mut runs: Vec<f64>) -> Option<Self> {
         runs.sort_by(f64::total_cmp);
         let (low, high) = (*runs.first()?, *runs.last()?);
-        Some(Self { median: runs[runs.len() / 2], low, high })
+        Some(Self {
+            median: runs[runs.len() / 2],
+            low,
+            high,
+        })
     }
 }

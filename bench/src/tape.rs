@@ -22,14 +22,16 @@ pub(crate) struct Entry {
 /// Midnight, so that the longest bar is whole.
 pub(crate) const START_MS: i64 = 1_723_161_600_000;
 /// Amounts on the tape are counts of 1e-8, as Binance writes them.
-const PRICE_UNIT: i128 = 10_000;
-const SIZE_UNIT: i128 = 100;
+pub(crate) const PRICE_UNIT: i128 = 10_000;
+pub(crate) const SIZE_UNIT: i128 = 100;
 
 /// Trades in the order of their time; ids are contiguous per symbol, prices walk at random.
 pub(crate) fn make(shape: Shape) -> Vec<Entry> {
     let mut rng = fastrand::Rng::with_seed(7);
     let symbols = usize::try_from(shape.symbols).unwrap_or(usize::MAX);
-    let mut prices: Vec<i64> = (0..symbols).map(|_| rng.i64(100_000_000..6_000_000_000_000)).collect();
+    let mut prices: Vec<i64> = (0..symbols)
+        .map(|_| rng.i64(100_000_000..6_000_000_000_000))
+        .collect();
     let mut ids = vec![0u64; symbols];
     (0..shape.trades)
         .map(|n| {
@@ -45,7 +47,10 @@ pub(crate) fn make(shape: Shape) -> Vec<Entry> {
                 size: size(rng.i64(1..5_000_000_000)),
                 taker: if rng.bool() { Side::Buy } else { Side::Sell },
             };
-            Entry { symbol: u32::try_from(symbol).unwrap_or(0), trade }
+            Entry {
+                symbol: u32::try_from(symbol).unwrap_or(0),
+                trade,
+            }
         })
         .collect()
 }
