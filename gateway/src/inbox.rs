@@ -71,13 +71,17 @@ impl Inbox {
         self.put(|contents| contents.arrivals.push(arrival));
     }
 
-    /// Puts open bars; an older one of the same topic is replaced.
+    /// Puts open bars. Of one topic the newest stays, and one of a higher epoch before all: what the hub
+    /// would fence off must not push out what it would take.
     pub(crate) fn put_opens(&self, messages: &[BarMessage]) {
         self.put(|contents| {
             for message in messages {
-                contents
-                    .opens
-                    .insert(message.bar.topic.clone(), message.clone());
+                let known = contents.opens.get(&message.bar.topic);
+                if known.is_none_or(|known| rank(known) < rank(message)) {
+                    contents
+                        .opens
+                        .insert(message.bar.topic.clone(), message.clone());
+                }
             }
         });
     }
@@ -134,11 +138,86 @@ impl Inbox {
     }
 }
 
+fn rank(message: &BarMessage) -> (u64, i64, u64) {
+    let (start_ms, epoch, seq) = message.bar.open_order();
+    (epoch, start_ms, seq)
+}
+
 impl Contents {
     fn is_empty(&self) -> bool {
         self.arrivals.is_empty()
             && self.opens.is_empty()
             && self.closes.is_empty()
             && self.drain.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::Stream;
+
+    fn inbox() -> (mio::Poll, Inbox) {
+        let poll = mio::Poll::new().unwrap();
+        let inbox = Inbox::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        (poll, inbox)
+    }
+
+    fn message(bar: wire::Bar) -> BarMessage {
+        BarMessage::new(&wire::Scope::new("test", "eu").unwrap(), bar)
+    }
+
+    #[test]
+    fn the_newest_open_bar_of_the_newest_owner_stays() {
+        let (_poll, inbox) = inbox();
+        let mut btc = Stream::new("kline:1m:BTC-USDT");
+        let mut eth = Stream::new("kline:1m:ETH-USDT");
+        let old = btc.open();
+        let new = btc.open();
+        btc.epoch = 0;
+        btc.start_no += 1;
+        let fenced = btc.open();
+        inbox.put_opens(&[old.clone(), new.clone(), eth.open()].map(message));
+        inbox.put_opens(&[fenced, old].map(message));
+        let opens = inbox.take().opens;
+        assert_eq!(opens.len(), 2);
+        assert_eq!(*opens[&new.topic].bar, new);
+        assert!(inbox.take().opens.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_closes_go_when_it_is_full() {
+        let (_poll, inbox) = inbox();
+        let mut btc = Stream::new("kline:1m:BTC-USDT");
+        let mut put = |count: usize| {
+            let closes: Vec<BarMessage> = (0..count).map(|_| message(btc.close())).collect();
+            inbox.put_closes(closes.into_iter())
+        };
+        assert_eq!(put(CLOSES_MAX / 2), 0);
+        assert!(inbox.has_room());
+        assert_eq!(put(CLOSES_MAX / 2), 0);
+        assert!(!inbox.has_room());
+        assert_eq!(put(3), 3);
+        let closes = inbox.take().closes;
+        assert_eq!((closes.len(), closes[0].bar.close_no), (CLOSES_MAX, 4));
+    }
+
+    #[test]
+    fn only_a_shard_that_sleeps_is_woken() {
+        let (mut poll, inbox) = inbox();
+        let mut events = mio::Events::with_capacity(4);
+        let mut woken = || {
+            poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+            !events.is_empty()
+        };
+        inbox.put_drain(Duration::ZERO);
+        assert!(!woken());
+        assert!(!inbox.sleep(), "something waits: do not sleep");
+        inbox.take();
+        assert!(inbox.sleep());
+        inbox.put_drain(Duration::ZERO);
+        assert!(woken());
+        inbox.put_drain(Duration::ZERO);
+        assert!(!woken());
     }
 }

@@ -60,6 +60,10 @@ pub mod close;
 /// What is counted.
 mod metrics;
 
+/// Bars for the tests of this crate, and the simulation of hub and outboxes.
+#[cfg(test)]
+mod tests;
+
 pub use catalogue::Catalogue;
 pub use close::CloseReason;
 pub use options::Options;

@@ -117,7 +117,8 @@ impl Service {
             seats: Seats::new(options.connections_max, count, metrics.connections.clone()),
             inboxes: inboxes.into(),
             metrics: metrics.clone(),
-            user_timeout: options.write_lag_max,
+            // After our own judgement, so that a slow client is closed by it and counted as slow.
+            user_timeout: options.write_lag_max + options.close_wait + STOP_MARGIN,
         };
         Ok(Self {
             router: door.routes().merge(http),

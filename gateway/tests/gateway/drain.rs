@@ -49,10 +49,7 @@ async fn bars_go_on_while_it_lingers() {
 
 #[tokio::test]
 async fn a_client_that_never_answers_does_not_hold_the_stop() {
-    let options = gateway::Options {
-        close_wait: Duration::from_millis(100),
-        ..options()
-    };
+    let options = options();
     assert!(options.stop_max() < PATIENCE);
     let gateway = Running::start(options);
     let held = gateway.client().await;

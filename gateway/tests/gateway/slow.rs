@@ -150,7 +150,6 @@ impl Market {
 async fn a_client_whose_frame_does_not_leave_is_closed_as_slow() {
     let gateway = Running::start(gateway::Options {
         write_lag_max: Duration::from_millis(300),
-        close_wait: Duration::from_millis(100),
         ..options()
     });
     let mut market = Market::new(&gateway).await;
@@ -173,7 +172,6 @@ async fn clients_are_pinged_and_closed_if_they_do_not_answer() {
     let gateway = Running::start(gateway::Options {
         ping_period: Duration::from_millis(40),
         pong_max: Duration::from_millis(400),
-        close_wait: Duration::from_millis(100),
         ..options()
     });
     let mut answering = gateway.client().await;
