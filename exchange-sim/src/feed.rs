@@ -92,3 +92,141 @@ pub(crate) async fn announce_shutdown(exchange: &Exchange) {
         })
         .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::{Progress, StartWhen};
+    use crate::market::{Event, Market};
+    use crate::pace::Speed;
+    use crate::source::generate::{Generator, Plan, symbols};
+    use crate::venue::{Kind, Limits};
+
+    fn plan() -> Plan {
+        let symbols = symbols(3, "USDT");
+        Plan {
+            symbols,
+            rate: 3,
+            seed: 4,
+            start_ms: 1_700_000_000_000,
+            trades_max: Some(100),
+        }
+    }
+
+    fn exchange(speed: Speed, start_when: StartWhen) -> (Arc<Exchange>, Generator) {
+        let source = Generator::new(plan());
+        let market = Market::new(Kind::BinanceSpot, &source.summary().listed, 1_000);
+        let exchange = Exchange::new(
+            market,
+            Limits::default(),
+            speed,
+            start_when,
+            Progress::default(),
+        );
+        (Arc::new(exchange), source)
+    }
+
+    /// Plays all of it under tokio's paused clock, and gives when (real milliseconds) each event came.
+    async fn play(speed: Speed) -> Vec<(u128, Arc<Event>)> {
+        let (exchange, source) = exchange(speed, StartWhen::Immediately);
+        let mut seat = exchange.enter();
+        let begun = Instant::now();
+        let feed = run(Arc::clone(&exchange), Box::new(source));
+        let collect = async {
+            let mut events = Vec::new();
+            while let Some(event) = seat.mailbox.recv().await {
+                events.push((begun.elapsed().as_millis(), event));
+                if exchange.progress().borrow().ended && seat.mailbox.is_empty() {
+                    break;
+                }
+            }
+            events
+        };
+        let ((), events) = tokio::join!(feed, collect);
+        events
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_speed_one_each_event_comes_at_its_own_time() {
+        let events = play(Speed::Times(1.0)).await;
+        let first_ms = events[0].1.clock_ms;
+        let seconds: Vec<_> = events
+            .iter()
+            .filter_map(|(at_ms, event)| match event.kind {
+                EventKind::Second(second_ms) => Some((i64::try_from(*at_ms).unwrap(), second_ms)),
+                _ => None,
+            })
+            .collect();
+        assert!(seconds.len() > 20, "{}", seconds.len());
+        assert!(
+            seconds
+                .windows(2)
+                .all(|pair| pair[1].1 == pair[0].1 + 1_000),
+            "no second is left out"
+        );
+        let (played, tail) = seconds.split_at(seconds.len() - 1 - TAIL_S as usize);
+        for (at_ms, second_ms) in played {
+            assert!(
+                (at_ms - (second_ms - first_ms)).abs() <= 20,
+                "{second_ms} came at {at_ms} ms"
+            );
+        }
+        assert!(
+            tail.windows(2).all(|pair| pair[1].0 == pair[0].0),
+            "the tail comes at once"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_full_speed_nothing_waits_and_the_events_are_the_same() {
+        let (slow, fast) = (play(Speed::Times(1.0)).await, play(Speed::Max).await);
+        assert!(fast.iter().all(|(at_ms, _)| *at_ms == 0));
+        let kinds = |events: &[(u128, Arc<Event>)]| {
+            events
+                .iter()
+                .map(|(_, e)| e.kind.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(&slow), kinds(&fast));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_plays_before_the_gate_opens() {
+        let (exchange, source) = exchange(Speed::Max, StartWhen::Manually);
+        let mut feed = std::pin::pin!(run(Arc::clone(&exchange), Box::new(source)));
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(3_600), &mut feed).await;
+        assert!(waited.is_err() && exchange.with_market(Market::position) == 0);
+        exchange.start();
+        feed.await;
+        assert!(exchange.progress().borrow().ended);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_real_time_a_reader_that_does_not_read_is_cut_and_the_others_go_on() {
+        let symbols = symbols(1, "USDT");
+        let plan = Plan {
+            symbols,
+            rate: 100,
+            trades_max: Some(20_000),
+            ..plan()
+        };
+        let source = Generator::new(plan);
+        let market = Market::new(Kind::BinanceSpot, &source.summary().listed, 1_000);
+        let (speed, limits) = (Speed::Times(1_000.0), Limits::default());
+        let exchange = Exchange::new(
+            market,
+            limits,
+            speed,
+            StartWhen::Immediately,
+            Progress::default(),
+        );
+        let exchange = Arc::new(exchange);
+        let _idle = exchange.enter();
+        run(Arc::clone(&exchange), Box::new(source)).await;
+        let progress = exchange.progress().borrow().clone();
+        assert!(
+            progress.ended && progress.connections == 0 && progress.trades >= 20_000,
+            "{progress:?}"
+        );
+    }
+}

@@ -1,4 +1,4 @@
-//! REST requests: the venue's budget, then its pure answer as a response.
+//! REST requests: first the venue's budget, then its answer as a response.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};

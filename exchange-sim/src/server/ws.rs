@@ -136,6 +136,23 @@ impl Connection {
                 .min();
             let due = due.map(|at_ms| self.app.begun + Duration::from_millis(at_ms));
             tokio::select! {
+                // What is due and what the client says count before what happens later: at full speed there is
+                // always more of that, and a subscription would wait for the end of a recording.
+                biased;
+                () = at(due) => {
+                    let now_ms = self.app.now_ms();
+                    self.session.handle_timeout(now_ms);
+                    self.tamper.handle_timeout(now_ms);
+                }
+                message = self.socket.next() => match message {
+                    Some(Ok(message)) => {
+                        if let Err(end) = self.handle_message(message) {
+                            return end;
+                        }
+                    }
+                    Some(Err(error)) => return self.refuse(&error).await,
+                    None => return End::Client,
+                },
                 event = seat.mailbox.recv() => match event {
                     Some(event) => {
                         let (session, now_ms) = (&mut self.session, self.app.now_ms());
@@ -146,20 +163,6 @@ impl Connection {
                         return End::TooSlow;
                     }
                 },
-                message = self.socket.next() => match message {
-                    Some(Ok(message)) => {
-                        if let Err(end) = self.handle_message(message) {
-                            return end;
-                        }
-                    }
-                    Some(Err(error)) => return self.refuse(&error).await,
-                    None => return End::Client,
-                },
-                () = at(due) => {
-                    let now_ms = self.app.now_ms();
-                    self.session.handle_timeout(now_ms);
-                    self.tamper.handle_timeout(now_ms);
-                }
             }
         }
     }

@@ -250,3 +250,7 @@ impl venue::Session for Session {
         self.outputs.pop_front()
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
