@@ -5,6 +5,7 @@
 //! here: an instrument counts as alive only from the first venue time after its subscription, the clock is
 //! passed on in steps, and whatever may have cost a trade is told to those whom it may have met.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use wire::Trade;
@@ -106,7 +107,9 @@ pub struct Router {
     clock: VenueClock,
     /// The venue time that the shards were told last.
     told_ms: Option<i64>,
-    routed: std::collections::VecDeque<Routed>,
+    /// Trades of instruments that are not up yet, oldest first.
+    held: VecDeque<(InstrumentIndex, Input)>,
+    routed: VecDeque<Routed>,
     lost: u64,
     doubted: u64,
 }
@@ -124,6 +127,10 @@ struct State {
 /// The clock is passed on when it has moved this far: closing a bar a tenth of a second later is nothing
 /// beside the reorder window, and a firehose of trades would make as many ticks.
 const CLOCK_STEP_MS: i64 = 100;
+
+/// Trades that wait for their instrument to be up: the snapshots of a hundred products, a hundred trades each.
+/// Of more the oldest are dropped, which are the first that no bar needs.
+const HELD_MAX: usize = 10_000;
 
 /// How long a trade that a heartbeat spoke of may take to come. Heartbeats come each second and a bar waits two:
 /// a trade that is lost is found out before its bar closes.
@@ -148,7 +155,8 @@ impl Router {
             losing: Vec::new(),
             clock: VenueClock::default(),
             told_ms: None,
-            routed: std::collections::VecDeque::new(),
+            held: VecDeque::new(),
+            routed: VecDeque::new(),
             lost: 0,
             doubted: 0,
         }
@@ -231,7 +239,7 @@ impl Router {
     fn route_trade(&mut self, instrument: InstrumentIndex, trade: Trade, event_time_ms: i64) {
         if self.admit(instrument, &trade) {
             let series = self.places[instrument.at()].series;
-            self.push(
+            self.push_trade(
                 instrument,
                 Input::Trade {
                     series,
@@ -245,7 +253,7 @@ impl Router {
     fn route_reference(&mut self, instrument: InstrumentIndex, trade: Trade) {
         if self.admit(instrument, &trade) {
             let series = self.places[instrument.at()].series;
-            self.push(instrument, Input::Reference { series, trade });
+            self.push_trade(instrument, Input::Reference { series, trade });
         }
     }
 
@@ -267,6 +275,20 @@ impl Router {
             return false;
         }
         let newest = self.clock.newest_ms().unwrap_or(venue_ms);
+        if !self.rising.is_empty() {
+            self.raise(newest);
+        }
+        let step_done = self
+            .told_ms
+            .is_none_or(|told| newest.saturating_sub(told) >= CLOCK_STEP_MS);
+        if step_done || !self.losing.is_empty() {
+            self.tell_clock(newest);
+        }
+        true
+    }
+
+    /// Instruments are up from now on, and what came of them before is handed on.
+    fn raise(&mut self, newest: i64) {
         for instrument in std::mem::take(&mut self.rising) {
             self.states[instrument.at()].up = true;
             let series = self.places[instrument.at()].series;
@@ -278,13 +300,9 @@ impl Router {
                 },
             );
         }
-        let step_done = self
-            .told_ms
-            .is_none_or(|told| newest.saturating_sub(told) >= CLOCK_STEP_MS);
-        if step_done || !self.losing.is_empty() {
-            self.tell_clock(newest);
+        for (instrument, input) in std::mem::take(&mut self.held) {
+            self.push_trade(instrument, input);
         }
-        true
     }
 
     /// Tells the shards the time, and once more, now that they know it, what was lost shortly before it: the bar
@@ -350,6 +368,20 @@ impl Router {
         self.rising.push(instrument);
         let series = self.places[instrument.at()].series;
         self.push(instrument, Input::Down { series });
+    }
+
+    /// A trade that comes before its instrument is up waits for that: a bar must know from when on it is whole
+    /// before it is given what belongs to it.
+    #[inline]
+    fn push_trade(&mut self, instrument: InstrumentIndex, input: Input) {
+        if self.states[instrument.at()].up {
+            self.push(instrument, input);
+            return;
+        }
+        if self.held.len() >= HELD_MAX {
+            self.held.pop_front();
+        }
+        self.held.push_back((instrument, input));
     }
 
     fn push(&mut self, instrument: InstrumentIndex, input: Input) {

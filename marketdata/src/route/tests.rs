@@ -81,17 +81,21 @@ fn an_instrument_is_up_from_the_first_venue_time_after_its_subscription() {
         instrument: A,
         trade: trade(7, 100),
     });
-    // The old trade's time is not the venue's.
-    assert_eq!(drain(&mut router), ["1/4 reference 7"]);
+    router.handle_event(&live(A, 8, 200));
+    let ticks = |at: i64| [format!("0 clock 9 {at}"), format!("1 clock 9 {at}")];
+    // It is not up, so that its trades wait; an old trade's time is not the venue's.
+    assert_eq!(drain(&mut router), ticks(200));
     router.handle_subscribed(A);
     router.handle_subscribed(A);
     assert!(drain(&mut router).is_empty());
-    router.handle_event(&live(A, 8, 5_000));
+    router.handle_event(&live(A, 9, 5_000));
     let expect = [
         "1/4 up 5000",
+        "1/4 reference 7",
+        "1/4 trade 8",
         "0 clock 9 5000",
         "1 clock 9 5000",
-        "1/4 trade 8",
+        "1/4 trade 9",
     ];
     assert_eq!(drain(&mut router), expect);
     router.handle_subscribed(B);
@@ -248,4 +252,21 @@ fn trades_of_the_future_are_dropped_and_are_a_loss() {
             "1/4 loss",
         ],
     );
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    let mut router = router();
+    for id in 0..HELD_MAX as u64 + 5 {
+        router.handle_event(&Event::Reference {
+            instrument: A,
+            trade: trade(id, 100),
+        });
+    }
+    assert!(drain(&mut router).is_empty());
+    router.handle_subscribed(A);
+    router.handle_event(&clock(200));
+    let routed = drain(&mut router);
+    assert_eq!(routed[1], "1/4 reference 5");
+    assert_eq!(routed.len(), 1 + HELD_MAX + 2);
 }
