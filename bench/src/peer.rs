@@ -16,7 +16,6 @@ const PYTHON: &str = "MARKETFEED_PEER_PYTHON";
 #[derive(Deserialize)]
 pub(crate) struct Report {
     pub(crate) version: String,
-    pub(crate) trades: usize,
     pub(crate) cpu_s: f64,
     bars_1s: usize,
     volume_1s: String,
