@@ -1,0 +1,39 @@
+// Builds the page into dist/: index.html and two assets whose names carry their content's hash,
+// so that a browser never mixes two versions.
+
+import { build } from "esbuild";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const dist = join(root, "dist");
+
+await rm(dist, { recursive: true, force: true });
+await mkdir(dist, { recursive: true });
+
+const result = await build({
+  absWorkingDir: root,
+  entryPoints: ["src/main.ts", "static/app.css"],
+  outdir: "dist/assets",
+  entryNames: "[name]-[hash]",
+  bundle: true,
+  minify: true,
+  format: "iife",
+  target: ["es2022", "safari16"],
+  legalComments: "eof",
+  metafile: true,
+  logLevel: "warning",
+});
+
+const outputs = Object.entries(result.metafile.outputs);
+const asset = (ending) => {
+  const found = outputs.map(([path]) => path).find((path) => path.endsWith(ending));
+  if (found === undefined) throw new Error(`the build made no ${ending} file`);
+  return found.replace(/^dist\//, "");
+};
+
+const page = await readFile(join(root, "static/index.html"), "utf8");
+await writeFile(join(dist, "index.html"), page.replace("%CSS%", asset(".css")).replace("%JS%", asset(".js")));
+
+for (const [path, { bytes }] of outputs) console.log(`${path}  ${(bytes / 1024).toFixed(1)} KB`);
