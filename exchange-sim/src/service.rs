@@ -369,6 +369,8 @@ fn plans(
 
 fn new_exchange(kind: Kind, summary: &Summary, options: &Options) -> Exchange {
     let mut market = Market::new(kind, &summary.listed, options.trades_kept_max);
+    let wall_ms = || jiff::Timestamp::now().as_millisecond();
+    market.handle_opening(summary.opening_ms.unwrap_or_else(wall_ms));
     market
         .recorded_streams
         .clone_from(&summary.recorded_streams);

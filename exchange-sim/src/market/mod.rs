@@ -127,6 +127,12 @@ impl Market {
         }
     }
 
+    /// What the venue's clock shows before the first step, so that the first answers bear a time that the trades
+    /// go on from.
+    pub fn handle_opening(&mut self, opening_ms: i64) {
+        self.clock_ms = self.clock_ms.max(opening_ms);
+    }
+
     /// The venue's clock, Unix milliseconds; `None` before anything has happened.
     #[must_use]
     pub fn clock_ms(&self) -> Option<i64> {

@@ -34,4 +34,6 @@ pub struct Summary {
     pub recorded_streams: std::collections::BTreeSet<String>,
     /// How many trades there will be, if there is an end.
     pub trades: Option<u64>,
+    /// What the venue's clock shows before the first step, Unix milliseconds; `None` is the wall clock's time.
+    pub opening_ms: Option<i64>,
 }

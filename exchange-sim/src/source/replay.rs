@@ -235,6 +235,7 @@ impl Scan {
             listed: self.instruments.iter().map(listed).collect(),
             recorded_streams: self.recorded_streams.clone(),
             trades: (!endless).then_some(self.trades),
+            opening_ms: self.clock_ms_min,
         }
     }
 }
