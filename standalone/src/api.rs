@@ -100,12 +100,23 @@ mod tests {
     async fn ask(method: &str, path: &str) -> (u16, String, serde_json::Value) {
         let history = Handle::new(100);
         history.take((0..5).map(|second| bar(second, 0)));
-        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Body::empty())
+            .unwrap();
         let response = router(carried(), history).oneshot(request).await.unwrap();
-        let content_type = response.headers()[CONTENT_TYPE].to_str().unwrap().to_owned();
+        let content_type = response.headers()[CONTENT_TYPE]
+            .to_str()
+            .unwrap()
+            .to_owned();
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        (status, content_type, serde_json::from_slice(&body).unwrap_or_default())
+        (
+            status,
+            content_type,
+            serde_json::from_slice(&body).unwrap_or_default(),
+        )
     }
 
     #[tokio::test]
@@ -135,14 +146,39 @@ mod tests {
     async fn what_is_refused_has_a_status_and_a_code() {
         let check = async |method: &str, path: &str, status: u16, code: &str| {
             let (got, content_type, body) = ask(method, path).await;
-            assert_eq!((got, &body["error"]["code"]), (status, &code.into()), "{path}");
-            assert!(content_type.starts_with("application/json"), "{path}: {content_type}");
+            assert_eq!(
+                (got, &body["error"]["code"]),
+                (status, &code.into()),
+                "{path}"
+            );
+            assert!(
+                content_type.starts_with("application/json"),
+                "{path}: {content_type}"
+            );
             assert!(!body["error"]["message"].as_str().unwrap().is_empty());
         };
         check("GET", "/api/v1/klines", 400, "bad_symbol").await;
-        check("GET", "/api/v1/klines?symbol=BTC-USD&interval=2x", 400, "bad_interval").await;
-        check("GET", "/api/v1/klines?symbol=BTC-USD&interval=1d", 404, "unknown_topic").await;
-        check("GET", "/api/v1/klines?symbol=%FF%FE&interval=1d", 400, "bad_symbol").await;
+        check(
+            "GET",
+            "/api/v1/klines?symbol=BTC-USD&interval=2x",
+            400,
+            "bad_interval",
+        )
+        .await;
+        check(
+            "GET",
+            "/api/v1/klines?symbol=BTC-USD&interval=1d",
+            404,
+            "unknown_topic",
+        )
+        .await;
+        check(
+            "GET",
+            "/api/v1/klines?symbol=%FF%FE&interval=1d",
+            400,
+            "bad_symbol",
+        )
+        .await;
         check("GET", "/api/v1/trades", 404, "not_found").await;
         check("GET", "/favicon.png", 404, "not_found").await;
         check("POST", "/api/v1/klines", 405, "method_not_allowed").await;

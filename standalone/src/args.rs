@@ -17,16 +17,13 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// What is logged, and how.
-    #[command(flatten)]
-    pub log: LogArgs,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start everything: a market, its bars, the page, HTTP and WebSocket
-    Up(Up),
+    Up(Box<Up>),
 }
 
 /// The options of `marketfeed up`.
@@ -34,7 +31,12 @@ pub enum Command {
 #[command(group(ArgGroup::new("market").required(true).multiple(false).args(["live", "replay", "generate"])))]
 pub struct Up {
     /// Where to serve the page, HTTP and WebSocket; port 0 takes any
-    #[arg(long, value_name = "ADDR", env = "MARKETFEED_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "MARKETFEED_LISTEN",
+        default_value = "127.0.0.1:8080"
+    )]
     pub listen: SocketAddr,
 
     /// Folder for what outlives the process, made if absent. This release keeps its history in memory and
@@ -54,15 +56,30 @@ pub struct Up {
 
     /// Play a recording of that venue (binance-spot, coinbase, coinbase-advanced); repeatable, and the files of
     /// one venue play one after the other
-    #[arg(long, value_name = "VENUE=FILE", env = "MARKETFEED_REPLAY", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "VENUE=FILE",
+        env = "MARKETFEED_REPLAY",
+        value_delimiter = ','
+    )]
     pub replay: Vec<Recording>,
 
-    /// How many times as fast as it happened a recording plays, or max
-    #[arg(long, value_name = "N|max", env = "MARKETFEED_SPEED", default_value = "1")]
-    pub speed: SpeedArg,
+    /// How many times as fast as it happened a recording plays, or max; 1 if absent
+    #[arg(
+        long,
+        value_name = "N|max",
+        env = "MARKETFEED_SPEED",
+        conflicts_with_all = ["live", "generate"]
+    )]
+    pub speed: Option<SpeedArg>,
 
     /// Make up a market for these symbols: [<venue>:]<symbol>,... where the venue is binance-spot if not named
-    #[arg(long, value_name = "SYMBOLS", env = "MARKETFEED_GENERATE", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "SYMBOLS",
+        env = "MARKETFEED_GENERATE",
+        value_delimiter = ','
+    )]
     pub generate: Vec<Listed>,
 
     /// The seed of the market that is made up: one seed, one market
@@ -70,12 +87,17 @@ pub struct Up {
     pub seed: u64,
 
     /// Trades a second over all symbols of the market that is made up
-    #[arg(long, value_name = "N", env = "MARKETFEED_RATE", default_value_t = 60.0, value_parser = rate)]
-    pub rate: f64,
+    #[arg(long, value_name = "N", env = "MARKETFEED_RATE", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate: u32,
 
     /// Carry these symbols only: [<venue>:]<symbol>,... Without it, all that a recording or --generate has, and
     /// BTC-USDT, ETH-USDT and coinbase:BTC-USD of the exchanges
-    #[arg(long, value_name = "SYMBOLS", env = "MARKETFEED_SYMBOLS", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "SYMBOLS",
+        env = "MARKETFEED_SYMBOLS",
+        value_delimiter = ','
+    )]
     pub symbols: Vec<Listed>,
 
     /// Bar lengths; each must divide a day
@@ -87,6 +109,10 @@ pub struct Up {
         default_value = "1s,1m,1h,1d"
     )]
     pub intervals: Vec<Interval>,
+
+    /// What is logged, and how.
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 /// `<venue>=<file>`
@@ -139,14 +165,19 @@ impl Listed {
     #[must_use]
     pub fn names(&self, instrument: &Instrument) -> bool {
         self.symbol == instrument.symbol
-            && self.venue.is_none_or(|venue| venue.name() == instrument.venue.as_str())
+            && self
+                .venue
+                .is_none_or(|venue| venue.name() == instrument.venue.as_str())
     }
 }
 
 /// A symbol at a venue that the simulator plays.
 #[must_use]
 pub fn instrument(venue: Kind, symbol: Symbol) -> Instrument {
-    #[expect(clippy::expect_used, reason = "the names of the venues are valid: a test makes them all")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the names of the venues are valid: a test makes them all"
+    )]
     let venue = Venue::new(venue.name()).expect("a known venue's name");
     Instrument::new(venue, symbol)
 }
@@ -156,9 +187,10 @@ impl FromStr for Recording {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         match text.split_once('=') {
-            Some((venue, file)) if !file.is_empty() => {
-                Ok(Self { venue: kind(venue)?, file: PathBuf::from(file) })
-            }
+            Some((venue, file)) if !file.is_empty() => Ok(Self {
+                venue: kind(venue)?,
+                file: PathBuf::from(file),
+            }),
             _ => Err(ValueError::NotAPair),
         }
     }
@@ -172,7 +204,10 @@ impl FromStr for Listed {
             Some((venue, symbol)) => (Some(kind(venue)?), symbol),
             None => (None, text),
         };
-        Ok(Self { venue, symbol: Symbol::new(symbol)? })
+        Ok(Self {
+            venue,
+            symbol: Symbol::new(symbol)?,
+        })
     }
 }
 
@@ -191,15 +226,7 @@ impl FromStr for SpeedArg {
 }
 
 fn kind(venue: &str) -> Result<Kind, ValueError> {
-    Kind::from_name(venue)
-        .ok_or_else(|| ValueError::UnknownVenue(venue.chars().take(64).collect()))
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
-        _ => Err("write a number above 0 and up to 1000000".to_owned()),
-    }
+    Kind::from_name(venue).ok_or_else(|| ValueError::UnknownVenue(venue.chars().take(64).collect()))
 }
 
 #[cfg(test)]
@@ -208,10 +235,13 @@ mod tests {
 
     use super::*;
 
-    fn parse(line: &str) -> Result<Up, String> {
-        let words = ["marketfeed", "up"].into_iter().chain(line.split_whitespace());
-        let Cli { command: Command::Up(up), log: _ } =
-            Cli::try_parse_from(words).map_err(|error| error.to_string())?;
+    fn parse(line: &str) -> Result<Box<Up>, String> {
+        let words = ["marketfeed", "up"]
+            .into_iter()
+            .chain(line.split_whitespace());
+        let Cli {
+            command: Command::Up(up),
+        } = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
         Ok(up)
     }
 
@@ -228,8 +258,12 @@ mod tests {
     fn every_flag_has_a_variable_and_a_help() {
         let cli = Cli::command();
         let up = cli.find_subcommand("up").unwrap();
-        for arg in up.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| long != "help")) {
-            let expect = format!("MARKETFEED_{}", arg.get_id().as_str().to_uppercase());
+        for arg in up
+            .get_arguments()
+            .filter(|arg| arg.get_long().is_some_and(|long| long != "help"))
+        {
+            let name = arg.get_id().as_str().to_uppercase();
+            let expect = format!("MARKETFEED_{name}");
             let env = arg.get_env().map(|env| env.to_string_lossy().into_owned());
             assert_eq!(env, Some(expect));
             assert!(arg.get_help().is_some(), "{}", arg.get_id());
@@ -239,14 +273,24 @@ mod tests {
     #[test]
     fn markets() {
         let up = parse("--generate BTC-USDT,coinbase:BTC-USD --intervals 1m,5m").unwrap();
-        let listed: Vec<_> = up.generate.iter().map(|it| it.instrument().to_string()).collect();
+        let listed: Vec<_> = up
+            .generate
+            .iter()
+            .map(|it| it.instrument().to_string())
+            .collect();
         assert_eq!(listed, ["binance-spot/BTC-USDT", "coinbase/BTC-USD"]);
         assert_eq!(up.intervals.len(), 2);
         let up = parse("--replay coinbase=a=b.gz --replay binance-spot=c --speed max").unwrap();
-        assert_eq!(up.replay[0], Recording { venue: Kind::Coinbase, file: "a=b.gz".into() });
-        assert_eq!(up.speed, SpeedArg(Speed::Max));
-        let up = parse("--live --symbols BTC-USDT --speed 2.5").unwrap();
-        assert_eq!((up.live, up.speed), (Some(true), SpeedArg(Speed::Times(2.5))));
+        assert_eq!(
+            up.replay[0],
+            Recording {
+                venue: Kind::Coinbase,
+                file: "a=b.gz".into()
+            }
+        );
+        assert_eq!(up.speed, Some(SpeedArg(Speed::Max)));
+        let up = parse("--live --symbols BTC-USDT").unwrap();
+        assert_eq!((up.live, up.speed), (Some(true), None));
     }
 
     #[test]
@@ -266,8 +310,12 @@ mod tests {
         check("--replay coinbase=x --speed 0", "above 0");
         check("--replay coinbase=x --speed fast", "or max");
         check("--replay coinbase=x --speed inf", "or max");
-        check("--generate BTC-USDT --rate 0", "above 0");
-        check("--generate BTC-USDT --intervals 7s", "does not divide a day");
+        check("--generate BTC-USDT --speed 2", "cannot be used with");
+        check("--generate BTC-USDT --rate 0", "1..=1000000");
+        check(
+            "--generate BTC-USDT --intervals 7s",
+            "does not divide a day",
+        );
         check("--generate BTC-USDT --listen 8080", "8080");
         check("--generate BTC-USDT --symbol ETH-USDT", "--symbol");
     }

@@ -15,7 +15,8 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Takes instruments in listing order, and intervals; what is repeated counts once.
+    /// Takes instruments and intervals; what is repeated counts once. Venues are listed in the order in which
+    /// they first appear, the instruments of each in theirs.
     #[must_use]
     pub fn new(
         instruments: impl IntoIterator<Item = Instrument>,
@@ -23,7 +24,14 @@ impl Carried {
     ) -> Self {
         let mut seen = BTreeSet::new();
         let instruments = instruments.into_iter().filter(|it| seen.insert(it.clone()));
-        let instruments: Vec<_> = instruments.collect();
+        let mut instruments: Vec<_> = instruments.collect();
+        let mut venues: Vec<Venue> = Vec::new();
+        for instrument in &instruments {
+            if !venues.contains(&instrument.venue) {
+                venues.push(instrument.venue.clone());
+            }
+        }
+        instruments.sort_by_key(|instrument| venues.iter().position(|it| *it == instrument.venue));
         let intervals: BTreeSet<Interval> = intervals.into_iter().collect();
         Self {
             instruments,
@@ -35,6 +43,20 @@ impl Carried {
     #[must_use]
     pub fn instruments(&self) -> &[Instrument] {
         &self.instruments
+    }
+
+    /// The venues in listing order, each with its symbols.
+    #[must_use]
+    pub fn venues(&self) -> Vec<(Venue, Vec<Symbol>)> {
+        let of_one = self.instruments.chunk_by(|a, b| a.venue == b.venue);
+        of_one
+            .map(|of| {
+                (
+                    of[0].venue.clone(),
+                    of.iter().map(|it| it.symbol.clone()).collect(),
+                )
+            })
+            .collect()
     }
 
     /// The intervals, shortest first.
@@ -121,6 +143,23 @@ pub(crate) mod tests {
         ];
         let expect = expect.map(|(topic, venue)| (topic.to_owned(), venue.to_owned()));
         assert_eq!(topics, expect);
+    }
+
+    #[test]
+    fn a_venue_is_listed_where_it_first_appears() {
+        let instruments = [
+            instrument("coinbase", "ETH-USD"),
+            instrument("coinbase-advanced", "BTC-USD"),
+            instrument("coinbase", "BTC-USD"),
+        ];
+        let carried = Carried::new(instruments, [Interval::S1]);
+        let shown = |(venue, symbols): (Venue, Vec<Symbol>)| format!("{venue} {}", symbols.len());
+        let venues: Vec<_> = carried.venues().into_iter().map(shown).collect();
+        assert_eq!(venues, ["coinbase 2", "coinbase-advanced 1"]);
+        let btc = carried
+            .find(None, &Symbol::new("BTC-USD").unwrap())
+            .unwrap();
+        assert_eq!(btc.venue.as_str(), "coinbase");
     }
 
     #[test]

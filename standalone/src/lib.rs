@@ -2,10 +2,17 @@
 //!
 //! It wires the other crates together and holds a history in memory. It computes no bar and frames no
 //! message; nor does it speak to Kubernetes or NATS. Read first
-//! [`carried::Carried`] (what it carries) and [`history::Handle`] (what it remembers).
+//! [`args::Up`] (what may be asked), [`up::Service`] (how it is put together) and [`carried::Carried`] (what it
+//! carries).
 
 /// The command line.
 pub mod args;
+
+/// The market: the exchanges' or a simulated one.
+pub mod market;
+
+/// From the market to the bus.
+pub mod source;
 
 /// What this process carries. Pure.
 pub mod carried;
@@ -18,3 +25,6 @@ pub mod page;
 
 /// The HTTP routes.
 pub mod api;
+
+/// All of it, put together.
+pub mod up;

@@ -1,2 +1,57 @@
-//! standalone
-fn main() {}
+//! The `marketfeed` binary: parse, telemetry, build, run.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use runtime::args::parse_or_exit;
+use runtime::shutdown::run_until_signalled;
+use runtime::tasks::Tasks;
+use runtime::telemetry;
+use standalone::args::{Cli, Command};
+use standalone::page;
+use standalone::up::{DRAIN_MAX, Options, Service};
+
+fn main() -> ExitCode {
+    let Cli {
+        command: Command::Up(up),
+    } = parse_or_exit();
+    if let Err(error) = telemetry::init(&up.log) {
+        return fail(2, &error);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &error),
+    };
+    runtime.block_on(serve((*up).into()))
+}
+
+/// 0 after a stop that was asked for, 2 when it cannot start as asked, 1 when it failed later.
+async fn serve(options: Options) -> ExitCode {
+    let (tasks, shutdown) = Tasks::new("marketfeed");
+    let service = match Service::bind(options, &shutdown).await {
+        Ok(service) => service,
+        Err(error) => return fail(2, &error),
+    };
+    if !page::is_built() {
+        tracing::warn!("the chart page is not in this binary; `cargo xtask demo` builds it");
+    }
+    // Whoever reads this line may connect: the address is taken. A closed stdout is no reason to stop.
+    let _ = writeln!(
+        std::io::stdout(),
+        "marketfeed is at http://{}/",
+        service.local_addr()
+    );
+    service.start(&tasks);
+    match run_until_signalled(tasks, DRAIN_MAX).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error),
+    }
+}
+
+fn fail(code: u8, error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(code)
+}
