@@ -43,10 +43,16 @@ struct Slot {
     instrument: Instrument,
     series: Series,
     feed: FeedIndex,
+    /// When the next bucket of any interval begins.
+    begin_ms: i64,
     due: bool,
     eventful: bool,
-    dirty: bool,
+    /// One bit an interval, shortest first; the last stands for all beyond it too.
+    dirty: u64,
 }
+
+/// Every interval.
+const ALL: u64 = u64::MAX;
 
 /// A connection's newest time, and when it next matters to one of its instruments. A tick before that touches
 /// none of them.
@@ -94,9 +100,10 @@ impl Engine {
             instrument,
             series: Series::new(&self.config),
             feed,
+            begin_ms: i64::MIN,
             due: false,
             eventful: false,
-            dirty: false,
+            dirty: 0,
         });
         let feed = self.feed_mut(feed);
         feed.members.push(index);
@@ -114,7 +121,7 @@ impl Engine {
     ) -> TradeOutcome {
         let outcome = self.with(index, |series| series.handle_trade(trade, event_time_ms));
         if outcome == TradeOutcome::Added {
-            self.soil(index);
+            self.soil(index, ALL);
         }
         outcome
     }
@@ -122,14 +129,14 @@ impl Engine {
     /// A trade that was learned later than it was made: see [`Series::handle_reference`].
     pub fn handle_reference(&mut self, index: SeriesIndex, trade: &Trade) -> TradeOutcome {
         let outcome = self.with(index, |series| series.handle_reference(trade));
-        self.soil(index);
+        self.soil(index, ALL);
         outcome
     }
 
     /// A trade of the instrument could not be read: see [`Series::handle_loss`].
     pub fn handle_loss(&mut self, index: SeriesIndex) {
         self.with(index, Series::handle_loss);
-        self.soil(index);
+        self.soil(index, ALL);
     }
 
     /// The connection's clock, in Unix milliseconds. Costs nothing much unless a bar can close by it or a new
@@ -146,35 +153,35 @@ impl Engine {
             return;
         }
         // Each instrument judges for itself whether to believe the time.
-        self.sweep(feed, |series| series.handle_clock(venue_ms));
+        self.sweep(feed, false, |series| series.handle_clock(venue_ms));
     }
 
     /// The whole connection is subscribed: see [`Series::handle_feed_up`].
     pub fn handle_feed_up(&mut self, feed: FeedIndex, venue_ms: Option<i64>) {
-        self.sweep(feed, |series| series.handle_feed_up(venue_ms));
+        self.sweep(feed, true, |series| series.handle_feed_up(venue_ms));
     }
 
     /// The whole connection is lost: see [`Series::handle_feed_down`].
     pub fn handle_feed_down(&mut self, feed: FeedIndex) {
-        self.sweep(feed, Series::handle_feed_down);
+        self.sweep(feed, true, Series::handle_feed_down);
     }
 
     /// One instrument is subscribed: see [`Series::handle_feed_up`].
     pub fn handle_series_up(&mut self, index: SeriesIndex, venue_ms: Option<i64>) {
         self.with(index, |series| series.handle_feed_up(venue_ms));
-        self.soil(index);
+        self.soil(index, ALL);
     }
 
     /// One instrument's subscription ended: see [`Series::handle_feed_down`].
     pub fn handle_series_down(&mut self, index: SeriesIndex) {
         self.with(index, Series::handle_feed_down);
-        self.soil(index);
+        self.soil(index, ALL);
     }
 
     /// Marks every open bar as changed, so that [`Engine::poll_open`] gives all of them.
     pub fn handle_republish(&mut self) {
         for at in 0..self.slots.len() {
-            self.soil(SeriesIndex(number(at)));
+            self.soil(SeriesIndex(number(at)), ALL);
         }
     }
 
@@ -182,7 +189,6 @@ impl Engine {
     pub fn poll_close(&mut self) -> Option<(SeriesIndex, Closed)> {
         while let Some(&index) = self.due.front() {
             if let Some(closed) = self.slot_mut(index).series.poll_close() {
-                self.soil(index);
                 return Some((index, closed));
             }
             self.slot_mut(index).due = false;
@@ -208,14 +214,17 @@ impl Engine {
     pub fn poll_open(&mut self) -> Option<(SeriesIndex, OpenBar)> {
         while let Some(&index) = self.dirty.front() {
             while let Some(&interval) = self.config.intervals.get(self.dirty_lane) {
+                let bit = bit(self.dirty_lane);
                 self.dirty_lane += 1;
-                if let Some(open) = self.slot(index).series.open(interval) {
+                if self.slot(index).dirty & bit != 0
+                    && let Some(open) = self.slot(index).series.open(interval)
+                {
                     return Some((index, open));
                 }
             }
             self.dirty_lane = 0;
             self.dirty.pop_front();
-            self.slot_mut(index).dirty = false;
+            self.slot_mut(index).dirty = 0;
         }
         None
     }
@@ -260,10 +269,14 @@ impl Engine {
     fn with<T>(&mut self, index: SeriesIndex, change: impl FnOnce(&mut Series) -> T) -> T {
         let slot = &mut self.slots[index.0 as usize];
         let now_ms = self.feeds[slot.feed.0 as usize].now_ms;
+        let before_ms = slot.series.clock_ms();
         if slot.series.clock_ms().is_some_and(|clock| clock < now_ms) {
             slot.series.handle_clock(now_ms);
         }
         let result = change(&mut slot.series);
+        if slot.series.clock_ms() >= Some(slot.begin_ms) {
+            self.note_begun(index, before_ms);
+        }
         self.note(index);
         self.note_due(index);
         result
@@ -279,6 +292,28 @@ impl Engine {
         if !slot.eventful && slot.series.has_events() {
             slot.eventful = true;
             self.eventful.push_back(index);
+            // What was told may show in open bars.
+            self.soil(index, ALL);
+        }
+    }
+
+    /// Notes the intervals in which the clock began a new bucket, and when the next one begins.
+    fn note_begun(&mut self, index: SeriesIndex, before_ms: Option<i64>) {
+        let slot = &mut self.slots[index.0 as usize];
+        let Some(now) = slot.series.clock_ms() else {
+            return;
+        };
+        let (mut begun, mut next_ms) = (0, i64::MAX);
+        for (lane, interval) in self.config.intervals.iter().enumerate() {
+            let start = interval.start_of(now);
+            if before_ms.is_none_or(|before| before < start) {
+                begun |= bit(lane);
+            }
+            next_ms = next_ms.min(start + interval.ms());
+        }
+        slot.begin_ms = next_ms;
+        if begun != 0 {
+            self.soil(index, begun);
         }
     }
 
@@ -292,12 +327,14 @@ impl Engine {
         }
     }
 
-    fn sweep(&mut self, feed: FeedIndex, mut change: impl FnMut(&mut Series)) {
+    fn sweep(&mut self, feed: FeedIndex, soils: bool, mut change: impl FnMut(&mut Series)) {
         let members = std::mem::take(&mut self.feed_mut(feed).members);
         let (mut now_ms, mut due_ms) = (i64::MIN, i64::MAX);
         for &index in &members {
             self.with(index, &mut change);
-            self.soil(index);
+            if soils {
+                self.soil(index, ALL);
+            }
             let series = &self.slot(index).series;
             now_ms = now_ms.max(series.clock_ms().unwrap_or(i64::MIN));
             due_ms = due_ms.min(series.due_ms());
@@ -310,12 +347,12 @@ impl Engine {
     }
 
     #[inline]
-    fn soil(&mut self, index: SeriesIndex) {
+    fn soil(&mut self, index: SeriesIndex, lanes: u64) {
         let slot = &mut self.slots[index.0 as usize];
-        if !slot.dirty {
-            slot.dirty = true;
+        if slot.dirty == 0 {
             self.dirty.push_back(index);
         }
+        slot.dirty |= lanes;
     }
 
     fn slot(&self, index: SeriesIndex) -> &Slot {
@@ -329,6 +366,10 @@ impl Engine {
     fn feed_mut(&mut self, feed: FeedIndex) -> &mut FeedClock {
         &mut self.feeds[feed.0 as usize]
     }
+}
+
+fn bit(lane: usize) -> u64 {
+    1 << lane.min(63)
 }
 
 /// Indices are handed out one by one, and four billion instruments do not fit the memory.

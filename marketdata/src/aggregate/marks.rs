@@ -114,8 +114,14 @@ impl Marks {
         }
     }
 
-    pub(super) fn has_untold(&self) -> bool {
-        self.outages.iter().any(|outage| !outage.told)
+    /// When the first untold outage ended; `i64::MAX` while the feed is down.
+    #[inline]
+    pub(super) fn untold_ms(&self) -> Option<i64> {
+        self.outages
+            .iter()
+            .filter(|outage| !outage.told)
+            .map(|outage| outage.to_ms)
+            .min()
     }
 
     /// Judges the first untold outage that ended at `settled_ms` or before: `trim` leaves what is still

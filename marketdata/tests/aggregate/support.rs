@@ -21,8 +21,9 @@ pub(crate) fn trade(id: u64, at_ms: i64) -> Trade {
     Trade {
         id,
         time_ms: DAY_MS + at_ms,
-        price: Price::from_units((1_000 + i128::from(id * 37 % 101)) * 1_000_000_000_000).unwrap(),
-        size: Size::from_units(1 + i128::from(id * 13 % 17)).unwrap(),
+        price: Price::from_units((1_000 + i128::from(id % 101 * 37 % 101)) * 1_000_000_000_000)
+            .unwrap(),
+        size: Size::from_units(1 + i128::from(id % 17 * 13 % 17)).unwrap(),
         taker: if id.is_multiple_of(3) {
             Side::Buy
         } else {

@@ -1,17 +1,23 @@
 // Pure: one instrument's trades become its bars.
 #![deny(clippy::disallowed_methods)]
 
+/// What becomes of a trade.
+mod trades;
+
+/// What the venue's clock settles.
+mod closing;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use wire::{Candle, CandleError, Completeness, Interval, Trade};
+use wire::{Candle, Completeness, Interval, Trade};
 
 use super::clock::Clock;
 use super::config::Config;
-use super::event::{Closed, Counters, Event, OpenBar, Rejection, TradeOutcome};
-use super::ids::{Hole, Ids, Jump, Place};
+use super::event::{Closed, Counters, Event, OpenBar, TradeOutcome};
+use super::ids::Ids;
 use super::lane::Lane;
-use super::marks::{Marks, Told};
+use super::marks::Marks;
 
 /// One instrument: the open buckets of every interval, the ids seen, what is missing.
 ///
@@ -216,15 +222,17 @@ impl Series {
         let Some(now) = self.clock.now_ms() else {
             return i64::MIN;
         };
-        if self.feed != Feed::Alive || self.ids.has_open_holes() || self.marks.has_untold() {
+        if self.feed != Feed::Alive || self.ids.has_open_holes() {
             return now + 1;
         }
+        let told = self.marks.untold_ms();
+        let told = told.map(|ended| ended.saturating_add(self.window_ms()).max(now + 1));
         let lanes = self.lanes.iter().filter_map(|lane| {
             let close = lane.due_start_ms()? + lane.interval.ms() + self.window_ms();
             let begin = lane.interval.start_of(now) + lane.interval.ms();
             Some(close.max(now + 1).min(begin))
         });
-        lanes.min().unwrap_or(i64::MAX)
+        lanes.chain(told).min().unwrap_or(i64::MAX)
     }
 
     /// Whether [`Series::poll_close`] may have something; false where it surely has not.
@@ -260,274 +268,6 @@ impl Series {
             + self.events.capacity() * size_of::<Event>()
     }
 }
-
-/// Trades.
-impl Series {
-    #[inline]
-    fn take(&mut self, trade: &Trade) -> TradeOutcome {
-        let place = self.ids.place(trade.id);
-        if place == Place::Seen {
-            return TradeOutcome::Duplicate;
-        }
-        if let Some(rejection) = self.judge_id(trade, place) {
-            return TradeOutcome::Rejected(rejection);
-        }
-        if trade.time_ms < self.open_from_ms
-            && let Some(outcome) = self.take_old(trade, place)
-        {
-            return outcome;
-        }
-        match self.add(trade) {
-            Ok(()) => {
-                self.insert(trade, place);
-                TradeOutcome::Added
-            }
-            Err(rejection) => {
-                if let Rejection::Overflow(_) = rejection {
-                    self.insert(trade, place);
-                    self.mark(trade.time_ms);
-                    self.tell(Event::Overflow(*trade));
-                }
-                TradeOutcome::Rejected(rejection)
-            }
-        }
-    }
-
-    /// An id far from all others is believed only when a second one agrees with it; one far below never, as
-    /// bars could not be told whole across it. The bars that it names are marked.
-    #[inline]
-    fn judge_id(&mut self, trade: &Trade, place: Place) -> Option<Rejection> {
-        if !matches!(place, Place::Alone(_)) {
-            return None;
-        }
-        let jump_max = self.config.id_jump_max;
-        let jump = self.ids.jump(trade.id, jump_max)?;
-        let claim = self.id_claim.replace(trade.id);
-        let agreed = claim.is_some_and(|claim| trade.id.abs_diff(claim) <= jump_max);
-        if jump == Jump::Ahead && agreed {
-            return None;
-        }
-        self.mark(trade.time_ms);
-        Some(Rejection::IdJump)
-    }
-
-    /// A trade that some interval has no open bucket for. `None` when it is to be added to the others.
-    fn take_old(&mut self, trade: &Trade, place: Place) -> Option<TradeOutcome> {
-        let late = self.lanes.iter().any(|lane| lane.is_late(trade.time_ms));
-        let taken = self.lanes.iter().any(|lane| lane.takes(trade.time_ms));
-        if (late || !taken) && self.ids.contradicts(place, trade.time_ms, self.window_ms()) {
-            // Its id stays missing, so that the bars of its neighbours are marked.
-            return Some(TradeOutcome::Rejected(Rejection::TimeAgainstIds));
-        }
-        if late {
-            self.insert(trade, place);
-            self.mark(trade.time_ms);
-            self.tell(Event::Late(*trade));
-            return Some(TradeOutcome::Late);
-        }
-        for lane in &mut self.lanes {
-            if lane.precedes(trade.time_ms) {
-                lane.handle_reference(trade.id, trade.price);
-            }
-        }
-        if taken {
-            return None;
-        }
-        self.insert(trade, place);
-        Some(TradeOutcome::Reference)
-    }
-
-    /// Adds to every interval that takes it, or to none.
-    #[inline]
-    fn add(&mut self, trade: &Trade) -> Result<(), Rejection> {
-        let one = Candle::of_trade(trade).map_err(Rejection::Overflow)?;
-        let time_ms = trade.time_ms;
-        for lane in self.lanes.iter().filter(|lane| lane.takes(time_ms)) {
-            if !lane.has_room(time_ms) {
-                return Err(Rejection::Backlog);
-            }
-            if lane
-                .bucket(time_ms)
-                .is_some_and(|bucket| !bucket.fits(&one))
-            {
-                return Err(Rejection::Overflow(CandleError::Sum));
-            }
-        }
-        for lane in self.lanes.iter_mut().filter(|lane| lane.takes(time_ms)) {
-            let bucket = lane.bucket_mut(time_ms);
-            bucket.candle.merge(&one).map_err(Rejection::Overflow)?;
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn insert(&mut self, trade: &Trade, place: Place) {
-        let slack_ms = self.slack_ms();
-        let given_up = self.ids.insert(place, trade.id, trade.time_ms, slack_ms);
-        if self.ids.times_run_against() && !self.against_told {
-            self.against_told = true;
-            self.tell(Event::TimesRunAgainstIds);
-        }
-        if let Some((hole, told)) = given_up {
-            self.counters.holes_given_up += 1;
-            if !told {
-                self.tell_gap(&hole);
-            }
-        }
-    }
-
-    fn mark(&mut self, time_ms: i64) {
-        for lane in &mut self.lanes {
-            lane.mark(time_ms);
-        }
-    }
-
-    fn count(&mut self, outcome: TradeOutcome) -> TradeOutcome {
-        let counters = &mut self.counters;
-        match outcome {
-            TradeOutcome::Added => counters.added += 1,
-            TradeOutcome::Duplicate => counters.duplicate += 1,
-            TradeOutcome::Late => counters.late += 1,
-            TradeOutcome::Reference => counters.reference += 1,
-            TradeOutcome::Rejected(rejection) => {
-                counters.rejected += 1;
-                counters.overflow += u64::from(matches!(rejection, Rejection::Overflow(_)));
-            }
-        }
-        outcome
-    }
-}
-
-/// Time, doubt and closing.
-impl Series {
-    /// A believed time was heard.
-    #[inline]
-    fn advance(&mut self, time_ms: i64) {
-        let not_older = self.clock.now_ms().is_none_or(|now| time_ms >= now);
-        if self.feed == Feed::Starting && not_older {
-            self.feed = Feed::Alive;
-            self.marks.handle_up(time_ms);
-            if self.open_from_ms == i64::MAX {
-                for lane in &mut self.lanes {
-                    lane.handle_origin(time_ms);
-                }
-                self.refresh_bounds();
-            }
-        }
-        // While the feed is down, time stands still: nothing may close by it.
-        if self.feed == Feed::Alive {
-            self.clock.advance(time_ms);
-        }
-    }
-
-    /// Tells what can no longer turn out to be harmless.
-    #[inline]
-    fn settle(&mut self) {
-        if !self.ids.has_open_holes() && !self.marks.has_untold() {
-            return;
-        }
-        let Some(now) = self.clock.now_ms() else {
-            return;
-        };
-        let (settled_ms, slack_ms) = (now - self.window_ms(), self.slack_ms());
-        loop {
-            let ids = &self.ids;
-            let trim = |from, to| ids.trim(from, to, slack_ms);
-            match self.marks.tell_outage(settled_ms, trim) {
-                Some(Told::Missed { from_ms, to_ms }) => self.tell_outage(from_ms, to_ms),
-                Some(Told::Nothing) => {}
-                None => break,
-            }
-        }
-        while let Some(hole) = self.ids.tell_hole(settled_ms, slack_ms) {
-            self.tell_gap(&hole);
-        }
-    }
-
-    /// Before the first bars it is of no interest to anyone.
-    fn tell_outage(&mut self, from_ms: i64, to_ms: i64) {
-        let origins = self.lanes.iter().map(Lane::origin_ms);
-        let from_ms = from_ms.max(origins.min().unwrap_or(i64::MAX));
-        if from_ms < to_ms {
-            self.counters.outages += 1;
-            self.tell(Event::Outage { from_ms, to_ms });
-        }
-    }
-
-    fn tell_gap(&mut self, hole: &Hole) {
-        self.counters.gaps += 1;
-        let missing = hole.to_id - hole.from_id + 1;
-        self.counters.ids_missing = self.counters.ids_missing.saturating_add(missing);
-        self.marks
-            .handle_gap(hole.lo_ms, hole.hi_ms, self.closed_until_ms());
-        self.tell(Event::Gap {
-            from_id: hole.from_id,
-            to_id: hole.to_id,
-            after_ms: hole.lo_ms,
-            before_ms: hole.hi_ms,
-        });
-    }
-
-    fn tell(&mut self, event: Event) {
-        if self.events.len() < EVENTS_MAX {
-            self.events.push_back(event);
-        } else {
-            self.counters.events_lost += 1;
-        }
-    }
-
-    fn may_close(&self, start_ms: i64, end_ms: i64, newest_ms: i64) -> bool {
-        if newest_ms < end_ms {
-            return false;
-        }
-        if self.trusts_ids() && self.ids.prove(start_ms, end_ms) {
-            return true;
-        }
-        let settled = |now: i64| now - self.window_ms() >= end_ms;
-        self.clock.now_ms().is_some_and(settled)
-            && !self.ids.in_doubt(start_ms, end_ms, self.slack_ms())
-            && !self.marks.in_doubt(start_ms, end_ms)
-    }
-
-    fn newest_ms(&self) -> Option<i64> {
-        self.clock.now_ms().max(self.ids.newest_ms())
-    }
-
-    fn trusts_ids(&self) -> bool {
-        self.config.close_on_ids && !self.ids.times_run_against()
-    }
-
-    /// By how much a trade may be older than a neighbour with a lower id.
-    fn slack_ms(&self) -> i64 {
-        if self.trusts_ids() {
-            0
-        } else {
-            self.window_ms()
-        }
-    }
-
-    fn window_ms(&self) -> i64 {
-        self.config.reorder_window_ms.clamp(0, WINDOW_MAX_MS)
-    }
-
-    fn closed_until_ms(&self) -> i64 {
-        let next = self.lanes.iter().map(Lane::next_ms);
-        next.min().unwrap_or(i64::MAX)
-    }
-
-    fn refresh_bounds(&mut self) {
-        let next = self.lanes.iter().map(Lane::next_ms);
-        self.open_from_ms = next.max().unwrap_or(i64::MAX - 1);
-        let ends = self
-            .lanes
-            .iter()
-            .map(|lane| lane.next_ms().saturating_add(lane.interval.ms()));
-        self.end_min_ms = ends.min().unwrap_or(i64::MAX);
-    }
-}
-
-/// A day: a longer wait than any bar is of no use, and the sums of times stay far from their type's end.
-const WINDOW_MAX_MS: i64 = 86_400_000;
 
 fn of_parts(candle: &Candle, lacks: bool) -> Completeness {
     if lacks {
