@@ -1,4 +1,4 @@
-// Builds the page into dist/: index.html and two assets whose names carry their content's hash,
+// Builds the page into dist/: index.html and its assets whose names carry their content's hash,
 // so that a browser never mixes two versions.
 
 import { build } from "esbuild";
@@ -14,7 +14,8 @@ await mkdir(dist, { recursive: true });
 
 const result = await build({
   absWorkingDir: root,
-  entryPoints: ["src/main.ts", "static/app.css"],
+  // early.js is a file of its own because the server's content security policy allows no inline script.
+  entryPoints: ["src/main.ts", "static/app.css", "static/early.js"],
   outdir: "dist/assets",
   entryNames: "[name]-[hash]",
   bundle: true,
@@ -27,13 +28,18 @@ const result = await build({
 });
 
 const outputs = Object.entries(result.metafile.outputs);
-const asset = (ending) => {
-  const found = outputs.map(([path]) => path).find((path) => path.endsWith(ending));
-  if (found === undefined) throw new Error(`the build made no ${ending} file`);
+const asset = (name, ending) => {
+  const named = (path) => path.startsWith(`dist/assets/${name}-`) && path.endsWith(ending);
+  const found = outputs.map(([path]) => path).find(named);
+  if (found === undefined) throw new Error(`the build made no ${name}${ending}`);
   return found.replace(/^dist\//, "");
 };
 
 const page = await readFile(join(root, "static/index.html"), "utf8");
-await writeFile(join(dist, "index.html"), page.replace("%CSS%", asset(".css")).replace("%JS%", asset(".js")));
+const built = page
+  .replace("%CSS%", asset("app", ".css"))
+  .replace("%EARLY%", asset("early", ".js"))
+  .replace("%JS%", asset("main", ".js"));
+await writeFile(join(dist, "index.html"), built);
 
 for (const [path, { bytes }] of outputs) console.log(`${path}  ${(bytes / 1024).toFixed(1)} KB`);
