@@ -253,3 +253,6 @@ impl Sub {
         Some(count)
     }
 }
+
+#[cfg(test)]
+mod tests;
