@@ -9,6 +9,8 @@ pub(super) struct Ids {
     /// Holes that are not yet told: they may still fill. Kept so that the usual case asks one number.
     holes_open: usize,
     against: bool,
+    /// The newest time of all; the highest run's can be older where times run against ids.
+    newest_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +56,7 @@ impl Ids {
             runs_max: runs_max.max(2),
             holes_open: 0,
             against: false,
+            newest_ms: None,
         }
     }
 
@@ -67,7 +70,7 @@ impl Ids {
     }
 
     pub(super) fn newest_ms(&self) -> Option<i64> {
-        self.runs.last().map(|run| run.max_ms)
+        self.newest_ms
     }
 
     #[inline]
@@ -139,6 +142,7 @@ impl Ids {
         if !self.against {
             self.against = self.contradicts(place, time_ms, 0);
         }
+        self.newest_ms = self.newest_ms.max(Some(time_ms));
         match place {
             Place::Seen => return None,
             Place::After(at) => {

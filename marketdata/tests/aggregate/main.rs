@@ -1,5 +1,6 @@
 //! The aggregation core: its rules one by one, its properties against a naive oracle, a shard of instruments,
 //! and a recorded session against the exchange's own bars.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod support;
 

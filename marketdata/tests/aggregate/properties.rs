@@ -122,7 +122,7 @@ fn roll_up_differs(config: &Config, bars: &Bars) -> Option<String> {
                 .range((short, start)..(short, start + long.ms()))
                 .map(|(_, bar)| bar)
                 .collect();
-            if parts.len() as i64 != long.ms() / short.ms() {
+            if parts.len() as u32 != long.secs() / short.secs() {
                 // The shorter bars began within it.
                 continue;
             }
