@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use runtime::backoff;
 use wire::{Interval, Scope, ShardCount, Symbol, Venue};
 
 use crate::session;
@@ -28,6 +29,8 @@ pub struct Options {
     pub scope: Scope,
     /// How patient connections are.
     pub session: session::Options,
+    /// Waits between attempts to connect.
+    pub reconnect: backoff::Options,
 }
 
 /// One venue.
@@ -64,6 +67,10 @@ impl Options {
             shards: ShardCount::MIN,
             scope,
             session: session::Options::default(),
+            reconnect: backoff::Options {
+                base: Duration::from_millis(500),
+                cap: Duration::from_secs(30),
+            },
         }
     }
 
@@ -107,7 +114,40 @@ pub enum ConfigError {
     /// Open bars would be sent without pause.
     #[error("the update interval must be above zero")]
     UpdateInterval,
+    /// An encrypted address, and no encryption built in.
+    #[error("{0} needs encryption, which this build lacks: build with the feature tls")]
+    NoTls(String),
     /// No adapter can be made.
     #[error(transparent)]
     Adapter(#[from] AdapterError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_contradict_themselves_are_refused() {
+        let check = |venues: &[&str], intervals: &[&str], expect: Result<usize, &str>| {
+            let source = |venue: &&str| Source {
+                venue: venue.parse().unwrap(),
+                symbols: vec!["BTC-USD".parse().unwrap()],
+                endpoints: None,
+            };
+            let options = Options::new(
+                venues.iter().map(source).collect(),
+                intervals.iter().map(|text| text.parse().unwrap()).collect(),
+                Scope::new("test", "local").unwrap(),
+            );
+            match (options.checked_intervals(), expect) {
+                (Ok(intervals), Ok(count)) => assert_eq!(intervals.len(), count),
+                (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
+                (got, expect) => panic!("{got:?} where {expect:?} was expected"),
+            }
+        };
+        check(&["coinbase"], &["1m", "1s", "1m"], Ok(2));
+        check(&[], &["1m"], Err("at least one source"));
+        check(&["coinbase"], &[], Err("at least one interval"));
+        check(&["coinbase", "coinbase"], &["1m"], Err("listed twice"));
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use runtime::backoff::{self, Backoff};
+use runtime::backoff::Backoff;
 use runtime::broker::Broker;
 use runtime::shutdown::Shutdown;
 use runtime::tasks::{OnExit, TaskError, Tasks};
@@ -29,12 +29,6 @@ pub use crate::options::{ConfigError, Options, Source, WhenFull};
 
 /// How long connections and shards may take to end when asked.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
-
-/// Waits between attempts to connect.
-const RECONNECT: backoff::Options = backoff::Options {
-    base: Duration::from_millis(500),
-    cap: Duration::from_secs(30),
-};
 
 /// Market data of all sources, not yet running.
 pub struct Service {
@@ -164,7 +158,7 @@ impl Service {
                     begun,
                 };
                 let mut rng = fastrand::Rng::new();
-                let backoff = Backoff::new(RECONNECT, rng.fork());
+                let backoff = Backoff::new(self.options.reconnect, rng.fork());
                 let feeder = Feeder {
                     feed: Feed::new(backoff, limits.lifetime_ms, &mut rng, 0),
                     context: Arc::new(context),
@@ -192,6 +186,10 @@ fn place(
         .endpoints
         .clone()
         .unwrap_or_else(|| venue.endpoints());
+    let url = venue.stream_url(endpoints.ws.trim_end_matches('/'));
+    if url.starts_with("wss://") && !cfg!(feature = "tls") {
+        return Err(ConfigError::NoTls(url));
+    }
     let indices: Vec<InstrumentIndex> = venue.symbols().indices().collect();
     let count = std::num::NonZeroU16::new(u16::try_from(shards.len()).unwrap_or(u16::MAX));
     let mut places = Vec::with_capacity(listed.len());
@@ -218,7 +216,7 @@ fn place(
         feeds.push((feed, chunk.to_vec()));
     }
     Ok(PlacedSource {
-        url: venue.stream_url(endpoints.ws.trim_end_matches('/')),
+        url,
         venue,
         listed_from,
         places: places.into(),

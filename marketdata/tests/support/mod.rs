@@ -18,25 +18,25 @@ use wire::subject::Kind as SubjectKind;
 use wire::{Bar, Completeness, Interval, Scope, SubjectFilter, Symbol, Topic};
 
 /// Long enough for a loaded machine, short enough to notice.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-pub struct World {
-    pub sim: exchange_sim::Handle,
-    pub service: marketdata::service::Handle,
-    pub broker: Arc<MemoryBroker>,
-    pub scope: Scope,
-    pub bars: BTreeMap<Topic, Vec<Bar>>,
+pub(crate) struct World {
+    pub(crate) sim: exchange_sim::Handle,
+    pub(crate) service: marketdata::service::Handle,
+    pub(crate) broker: Arc<MemoryBroker>,
+    pub(crate) scope: Scope,
+    pub(crate) bars: BTreeMap<Topic, Vec<Bar>>,
     closes: Box<dyn CloseSubscription>,
     shutdown: Shutdown,
     tasks: Vec<JoinHandle<Result<(), String>>>,
 }
 
-pub fn intervals() -> Vec<Interval> {
+pub(crate) fn intervals() -> Vec<Interval> {
     ["1s", "1m", "5m"].map(|text| text.parse().unwrap()).into()
 }
 
 /// The path of a recording, or `None` with a word about it.
-pub fn recording(name: &str) -> Option<PathBuf> {
+pub(crate) fn recording(name: &str) -> Option<PathBuf> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
     let path = PathBuf::from(root).join(name);
     if !path.exists() {
@@ -47,14 +47,14 @@ pub fn recording(name: &str) -> Option<PathBuf> {
 }
 
 /// Options of a simulator on a port of its own, as fast as it is read.
-pub fn sim(play: Play) -> exchange_sim::Options {
+pub(crate) fn sim(play: Play) -> exchange_sim::Options {
     let mut options = exchange_sim::Options::new("127.0.0.1:0".parse().unwrap(), play);
     options.speed = Speed::Max;
     options.start_when = StartWhen::Manually;
     options
 }
 
-pub fn generate(
+pub(crate) fn generate(
     symbols: &[(Kind, &str)],
     rate: u32,
     seed: u64,
@@ -75,7 +75,7 @@ pub fn generate(
 
 impl World {
     /// Starts the simulator and the service, and opens the gate once all is subscribed.
-    pub async fn start(sim: exchange_sim::Options, tune: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn start(sim: exchange_sim::Options, tune: impl FnOnce(&mut Options)) -> Self {
         let world = Self::prepare(sim, tune).await;
         world.settled().await;
         world.sim.start();
@@ -83,7 +83,10 @@ impl World {
     }
 
     /// As [`World::start`], with the gate still closed.
-    pub async fn prepare(sim: exchange_sim::Options, tune: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn prepare(
+        sim: exchange_sim::Options,
+        tune: impl FnOnce(&mut Options),
+    ) -> Self {
         let shutdown = Shutdown::new();
         let sim = exchange_sim::Service::bind(sim).await.unwrap();
         let (address, sim_handle) = (sim.local_addr(), sim.handle());
@@ -100,6 +103,8 @@ impl World {
         let mut options = Options::new(sources, intervals(), scope.clone());
         options.when_full = WhenFull::Wait;
         options.update_interval = Duration::from_millis(20);
+        options.reconnect.base = Duration::from_millis(50);
+        options.reconnect.cap = Duration::from_millis(200);
         tune(&mut options);
         let broker = Arc::new(MemoryBroker::default());
         let filter = SubjectFilter::all(SubjectKind::Committed, &scope);
@@ -127,14 +132,14 @@ impl World {
         }
     }
 
-    pub async fn settled(&self) {
+    pub(crate) async fn settled(&self) {
         tokio::time::timeout(DEADLINE, self.service.settled())
             .await
             .expect("not all instruments were subscribed or refused");
     }
 
     /// Waits until the venue's market has made this many trades, or has ended.
-    pub async fn played(&self, kind: Kind, trades: u64) -> exchange_sim::Progress {
+    pub(crate) async fn played(&self, kind: Kind, trades: u64) -> exchange_sim::Progress {
         let mut progress = self.sim.progress(kind).unwrap();
         let reached = |at: &exchange_sim::Progress| at.ended || at.trades >= trades;
         tokio::time::timeout(DEADLINE, progress.wait_for(reached))
@@ -144,8 +149,16 @@ impl World {
             .clone()
     }
 
+    /// How many trades the markets have made.
+    pub(crate) fn made(&self) -> u64 {
+        let venues = self.sim.venues().into_iter();
+        venues
+            .map(|kind| self.sim.progress(kind).unwrap().borrow().trades)
+            .sum()
+    }
+
     /// Takes closes until `done` says so.
-    pub async fn closes_until(&mut self, done: impl Fn(&BTreeMap<Topic, Vec<Bar>>) -> bool) {
+    pub(crate) async fn closes_until(&mut self, done: impl Fn(&BTreeMap<Topic, Vec<Bar>>) -> bool) {
         let take = async {
             while !done(&self.bars) {
                 let mut closes = Vec::new();
@@ -165,7 +178,7 @@ impl World {
     }
 
     /// Plays to the end, and takes all closes that can come.
-    pub async fn finish(&mut self) {
+    pub(crate) async fn finish(&mut self) {
         let mut ends = BTreeMap::new();
         for kind in self.sim.venues() {
             let end = self.played(kind, u64::MAX).await;
@@ -187,7 +200,7 @@ impl World {
 
     /// Whatever happened: every bucket has one close, in order, with its number; and what claims to be whole is
     /// what the market truly made. Gives how many bars there are of each completeness.
-    pub fn check(&self) -> BTreeMap<Completeness, usize> {
+    pub(crate) fn check(&self) -> BTreeMap<Completeness, usize> {
         let mut counts = BTreeMap::new();
         for (topic, bars) in &self.bars {
             for (number, bar) in (1..).zip(bars) {
@@ -222,7 +235,7 @@ impl World {
         counts
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.trigger();
         for task in self.tasks {
             let ended = tokio::time::timeout(DEADLINE, task).await;
@@ -257,6 +270,6 @@ fn check_equal(bar: &Bar, truth: &exchange_sim::market::truth::TrueBar) {
     assert_eq!(bar.completeness.as_str(), truth.completeness, "{what}");
 }
 
-pub fn symbol(text: &str) -> Symbol {
+pub(crate) fn symbol(text: &str) -> Symbol {
     text.parse().unwrap()
 }
