@@ -142,3 +142,6 @@ impl Intake {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ async fn a_stop_closes_everyone_with_1012() {
 #[tokio::test]
 async fn bars_go_on_while_it_lingers() {
     let gateway = Running::start(gateway::Options {
-        linger: Duration::from_millis(300),
+        linger: Duration::from_millis(1_500),
         ..options()
     });
     let mut btc = Stream::new("kline:1m:BTC-USDT");

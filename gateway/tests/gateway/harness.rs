@@ -104,6 +104,8 @@ pub(crate) fn options() -> Options {
         linger: Duration::ZERO,
         drain: Duration::from_millis(100),
         hold_max: Duration::from_secs(3_600),
+        // The first ping comes at a random time; only the tests of pings want one.
+        ping_period: Duration::from_secs(3_600),
         // Clients here often stay open and unread when the gateway stops.
         close_wait: Duration::from_millis(100),
         ..Options::new(scope())

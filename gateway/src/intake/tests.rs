@@ -1,0 +1,222 @@
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use runtime::broker::{CommitError, Committed, PublishError, ReadError, Replay};
+use wire::{Bar, Subject};
+
+use super::*;
+use crate::tests::Stream;
+
+/// What one subscription gives before it ends.
+type Script = Vec<Give>;
+
+enum Give {
+    /// The next closes in the log's order, this many.
+    Closes(usize),
+    /// Open bars.
+    Opens(Vec<Bar>),
+    /// These sequences are gone.
+    Lagged(u64, u64),
+}
+
+/// A bus that does as it is told, and whose subscriptions end.
+#[derive(Default)]
+struct Scripted {
+    /// One entry a subscription to come; an error if `None`.
+    scripts: Mutex<VecDeque<Option<Script>>>,
+    asked: Mutex<Vec<CloseStart>>,
+    log: Arc<Mutex<Log>>,
+}
+
+/// Makes the closes that it gives.
+struct Log {
+    stream: Stream,
+    sequence: u64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            stream: Stream::new("kline:1m:BTC-USDT"),
+            sequence: 0,
+        }
+    }
+}
+
+struct Playing {
+    script: VecDeque<Give>,
+    log: Arc<Mutex<Log>>,
+}
+
+fn message(bar: Bar) -> BarMessage {
+    BarMessage::new(&Scope::new("test", "eu").unwrap(), bar)
+}
+
+impl Scripted {
+    fn play(&self) -> Result<Box<Playing>, SubscribeError> {
+        match self.scripts.lock().unwrap().pop_front() {
+            Some(Some(script)) => Ok(Box::new(Playing {
+                script: script.into(),
+                log: Arc::clone(&self.log),
+            })),
+            _ => Err(SubscribeError::Ahead { after: 9, last: 1 }),
+        }
+    }
+}
+
+#[async_trait]
+impl Broker for Scripted {
+    async fn publish_open(&self, _: &[BarMessage]) -> Result<(), PublishError> {
+        Ok(())
+    }
+
+    async fn commit_closes(&self, _: &[BarMessage]) -> Result<Committed, CommitError> {
+        Ok(Committed { last_sequence: 0 })
+    }
+
+    async fn subscribe_open(
+        &self,
+        _: SubjectFilter,
+    ) -> Result<Box<dyn OpenSubscription>, SubscribeError> {
+        Ok(self.play()?)
+    }
+
+    async fn subscribe_closes(
+        &self,
+        _: SubjectFilter,
+        from: CloseStart,
+    ) -> Result<Box<dyn CloseSubscription>, SubscribeError> {
+        self.asked.lock().unwrap().push(from);
+        Ok(self.play()?)
+    }
+
+    async fn last_open(&self, _: &SubjectFilter) -> Result<Vec<BarMessage>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    async fn closes_after(&self, _: &Subject, _: u64, _: usize) -> Result<Replay, ReadError> {
+        Ok(Replay::default())
+    }
+}
+
+#[async_trait]
+impl OpenSubscription for Playing {
+    async fn drain(&mut self, into: &mut Vec<BarMessage>) -> Result<(), Closed> {
+        let Some(Give::Opens(bars)) = self.script.pop_front() else {
+            return Err(Closed);
+        };
+        into.extend(bars.into_iter().map(message));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl CloseSubscription for Playing {
+    async fn drain(&mut self, _: usize, into: &mut Vec<SequencedClose>) -> Result<Drained, Closed> {
+        match self.script.pop_front() {
+            Some(Give::Closes(count)) => {
+                let mut log = self.log.lock().unwrap();
+                for _ in 0..count {
+                    log.sequence += 1;
+                    let sequence = log.sequence;
+                    let message = message(log.stream.close());
+                    into.push(SequencedClose { sequence, message });
+                }
+                Ok(Drained::Closes)
+            }
+            Some(Give::Lagged(from, to)) => Ok(Drained::Lagged { from, to }),
+            _ => Err(Closed),
+        }
+    }
+}
+
+/// An intake with one shard's inbox, on a bus that plays these scripts and then has nothing more.
+fn intake(scripts: Vec<Option<Script>>) -> (Intake, Arc<Scripted>, mio::Poll) {
+    let poll = mio::Poll::new().unwrap();
+    let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
+    let broker = Arc::new(Scripted {
+        scripts: Mutex::new(scripts.into()),
+        ..Scripted::default()
+    });
+    let intake = Intake {
+        broker: Arc::clone(&broker) as _,
+        scope: Scope::new("test", "eu").unwrap(),
+        inboxes: Arc::new([Inbox::new(waker)]),
+        catalogue: Catalogue::default(),
+        metrics: Metrics::default(),
+    };
+    (intake, broker, poll)
+}
+
+/// Longer than all the waits between the attempts of a test together; the time is paused, and jumps.
+const A_WHILE: Duration = Duration::from_secs(60);
+
+#[tokio::test(start_paused = true)]
+async fn closes_are_taken_up_where_they_were_left() {
+    let (intake, broker, _poll) = intake(vec![
+        None,
+        Some(vec![Give::Closes(2), Give::Closes(1)]),
+        None,
+        Some(vec![Give::Lagged(4, 9), Give::Closes(1)]),
+    ]);
+    let inbox = intake.inboxes[0].clone();
+    let _ = tokio::time::timeout(A_WHILE, intake.run_closes()).await;
+    let asked = broker.asked.lock().unwrap()[..5].to_vec();
+    let expect = [
+        CloseStart::First,
+        CloseStart::First,
+        CloseStart::After(3),
+        // The bus said that this place is beyond its log's end: it is another log.
+        CloseStart::First,
+        CloseStart::After(4),
+    ];
+    assert_eq!(asked, expect);
+    let close_nos: Vec<u64> = inbox
+        .take()
+        .closes
+        .iter()
+        .map(|close| close.bar.close_no)
+        .collect();
+    assert_eq!(close_nos, [1, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_bars_reach_the_shards_and_the_catalogue_across_subscriptions() {
+    let mut btc = Stream::new("kline:1m:BTC-USDT");
+    let mut eth = Stream::new("kline:1m:ETH-USDT");
+    let (first, second) = (btc.open(), btc.open());
+    let (intake, _broker, _poll) = intake(vec![
+        Some(vec![Give::Opens(vec![first])]),
+        None,
+        Some(vec![Give::Opens(vec![second.clone(), eth.open()])]),
+    ]);
+    let (inbox, catalogue) = (intake.inboxes[0].clone(), intake.catalogue.clone());
+    let _ = tokio::time::timeout(A_WHILE, intake.run_opens()).await;
+    let opens = inbox.take().opens;
+    assert_eq!(opens.len(), 2);
+    assert_eq!(*opens[&second.topic].bar, second);
+    let topics: Vec<String> = catalogue
+        .list()
+        .iter()
+        .map(|entry| entry.topic.to_string())
+        .collect();
+    assert_eq!(topics, ["kline:1m:BTC-USDT", "kline:1m:ETH-USDT"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_is_behind_slows_the_intake_but_does_not_stop_it() {
+    // More than an inbox holds, while nobody empties it.
+    let batch = 1_000;
+    let batches = 70;
+    let script = (0..batches).map(|_| Give::Closes(batch)).collect();
+    let (intake, _broker, _poll) = intake(vec![Some(script)]);
+    let inbox = intake.inboxes[0].clone();
+    let metrics = intake.metrics.clone();
+    let _ = tokio::time::timeout(A_WHILE, intake.run_closes()).await;
+    let closes = inbox.take().closes;
+    let newest = (batch * batches) as u64;
+    assert_eq!(closes.back().map(|close| close.bar.close_no), Some(newest));
+    assert_eq!(closes.len() as u64 + metrics.inbox_dropped.get(), newest);
+    assert!(metrics.inbox_dropped.get() > 0);
+}
