@@ -40,8 +40,8 @@ pub struct Options {
     pub limits: Limits,
     /// Faults to begin with.
     pub faults: Vec<Fault>,
-    /// How many trades to keep a venue, for REST and truth: at some 140 bytes each, the default two million are
-    /// 280 MB at most.
+    /// How many trades to keep a venue, for REST and truth: at some 100 bytes each, the default two million are
+    /// 200 MB, and up to twice that as they grow.
     pub trades_kept_max: usize,
 }
 

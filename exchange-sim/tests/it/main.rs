@@ -12,8 +12,17 @@ mod support;
 /// Recorded sessions come out byte for byte.
 mod replay;
 
-/// The venues' protocols.
-mod protocol;
+/// Binance spot's protocol.
+mod binance;
+
+/// Coinbase's protocols.
+mod coinbase;
+
+/// The gate and the admin endpoint.
+mod admin;
+
+/// Limits of a connection.
+mod limits;
 
 /// Faults on the way.
 mod faults;

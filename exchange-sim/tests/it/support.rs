@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use exchange_sim::{Handle, Kind, Options, Play, Progress, Service};
+use exchange_sim::{Handle, Kind, Options, Play, Progress, Service, Speed};
 use futures_util::{SinkExt, StreamExt};
 use runtime::shutdown::Shutdown;
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -163,4 +164,28 @@ pub(crate) fn replay(kind: Kind, files: &[PathBuf]) -> Play {
         files: files.iter().map(|path| (kind, path.clone())).collect(),
         endless: false,
     }
+}
+
+/// A generated market of known length, that waits for its first subscriber.
+pub(crate) fn generate(symbols: &[(Kind, &str)], trades: u64) -> Play {
+    Play::Generate {
+        symbols: symbols
+            .iter()
+            .map(|(kind, symbol)| (*kind, symbol.parse().unwrap()))
+            .collect(),
+        rate: 50,
+        seed: 3,
+        start_ms: Some(1_700_000_000_000),
+        trades_max: Some(trades),
+    }
+}
+
+/// At full speed.
+pub(crate) fn max(options: &mut Options) {
+    options.speed = Speed::Max;
+}
+
+/// A text that has to be JSON.
+pub(crate) fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
