@@ -1,6 +1,6 @@
 //! What a feed that was down leaves behind.
 
-use crate::support::check;
+use crate::support::{check, check_with, config};
 
 #[test]
 fn nothing_closes_by_the_clock_while_the_feed_is_down() {
@@ -71,5 +71,17 @@ fn a_feed_that_flaps_has_one_outage() {
         "1s",
         "up:0 1@100 down up:1000 down up:2500 down up:4000 clock:6000 => outage(100..4000) 1s:0=unknown[1] \
          1s:1000=unknown 1s:2000=unknown 1s:3000=unknown",
+    );
+}
+
+#[test]
+fn what_closed_before_a_hole_was_known_stays_and_long_bars_agree() {
+    let mut config = config("2s 6s");
+    config.close_on_ids = false;
+    check_with(
+        config,
+        "up:0 1@1900 2@3805 clock:4000 => 2s:0=complete[1]; down up:10000 4@10100 => ; \
+         clock:14100 => outage(2000..10000) gap(3-3 in 1805..12100) 2s:2000=gap[2] 2s:4000=unknown \
+         6s:0=gap[1-2] 2s:6000=unknown 2s:8000=unknown 2s:10000=gap[4] 6s:6000=gap[4]",
     );
 }
