@@ -37,8 +37,9 @@ impl VenueClock {
             return Judged::Known;
         }
         if venue_ms.saturating_sub(newest) > STEP_MAX_MS {
+            // One message may show its time several times over: only a later time agrees.
             let agreed = self.claim_ms.is_some_and(|claim| {
-                claim.saturating_sub(venue_ms).saturating_abs() <= STEP_MAX_MS
+                venue_ms > claim && venue_ms.saturating_sub(claim) <= STEP_MAX_MS
             });
             if !agreed {
                 self.claim_ms = Some(venue_ms);
@@ -100,8 +101,22 @@ mod tests {
             900_001,
         );
         check(&[(0, Moved), (i64::MAX, Doubted), (i64::MIN, Known)], 0);
+        // The same time again is no second opinion.
         check(
-            &[(i64::MIN, Moved), (i64::MAX, Doubted), (i64::MAX, Moved)],
+            &[
+                (0, Moved),
+                (90_000, Doubted),
+                (90_000, Doubted),
+                (90_001, Moved),
+            ],
+            90_001,
+        );
+        check(
+            &[
+                (i64::MIN, Moved),
+                (i64::MAX - 1, Doubted),
+                (i64::MAX, Moved),
+            ],
             i64::MAX,
         );
     }

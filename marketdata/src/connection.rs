@@ -247,6 +247,7 @@ impl Connection {
             Change::Live => {
                 tracing::info!(venue, feed = context.feed, connection = self.id.0, "live");
                 context.metrics.connections_live.inc();
+                context.metrics.connections_established.inc();
                 self.live = true;
                 self.report(Report::Live(self.id)).await;
             }

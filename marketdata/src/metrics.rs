@@ -66,6 +66,8 @@ pub struct Metrics {
     pub(crate) instruments_refused: Count,
     /// Connections that carry all they can.
     pub(crate) connections_live: Gauge,
+    /// Connections that ever did.
+    pub(crate) connections_established: Count,
     /// Open bars sent.
     pub(crate) open_published: Count,
     /// Closes committed.
@@ -108,6 +110,11 @@ impl Metrics {
             "connections_live",
             "Connections that carry all they can",
             self.connections_live.clone(),
+        );
+        registry.register(
+            "connections_established",
+            "Connections that came to carry all they can",
+            self.connections_established.clone(),
         );
         registry.register(
             "instruments_refused",
@@ -202,6 +209,7 @@ impl Default for Metrics {
             bar_overflow: Count::default(),
             instruments_refused: Count::default(),
             connections_live: Gauge::default(),
+            connections_established: Count::default(),
             open_published: Count::default(),
             closes_committed: Count::default(),
             publish_failed: Count::default(),

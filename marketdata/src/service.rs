@@ -241,6 +241,8 @@ pub struct Progress {
     pub subscribed: usize,
     /// Instruments that their venue does not carry.
     pub refused: usize,
+    /// Connections that came to carry all they can.
+    pub connections: u64,
     /// Frames received.
     pub messages: u64,
     /// Frames that could not be read, in whole or in part.
@@ -301,6 +303,7 @@ impl Handle {
         Progress {
             subscribed: carried.iter().filter(|at| at.connections > 0).count(),
             refused: carried.iter().filter(|at| at.refused).count(),
+            connections: self.metrics.connections_established.get(),
             messages: self.venues.iter().map(messages).sum(),
             decode_errors: self.metrics.decode_errors_sum.get(),
             added: trades(Outcome::Added),

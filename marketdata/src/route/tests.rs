@@ -117,7 +117,8 @@ fn the_clock_is_passed_on_in_steps_and_never_back() {
     check(900, &[]);
     check(i64::MIN, &[]);
     // One message alone is not believed to be of the far future.
-    check(i64::MAX, &[]);
+    check(i64::MAX - 1, &[]);
+    check(i64::MAX - 1, &[]);
     check(i64::MAX, &both(i64::MAX));
 }
 

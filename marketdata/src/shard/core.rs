@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use wire::{Bar, Interval};
+use wire::{Bar, Interval, Trade};
 
 use crate::aggregate::{
     Closed, Config, Engine, Event, FeedIndex, OpenBar, SeriesIndex, TradeOutcome,
@@ -25,6 +25,8 @@ pub(crate) struct Core {
     places: HashMap<SeriesIndex, usize>,
     /// How many connections carry each instrument.
     connections: Vec<u32>,
+    /// The time of each instrument's newest trade, in Unix milliseconds.
+    newest_ms: Vec<i64>,
     feeds: BTreeMap<u32, FeedIndex>,
     numberer: Numberer,
     spool: Spool,
@@ -57,6 +59,7 @@ impl Core {
         Self {
             numberer: Numberer::new(epoch, listed, &intervals),
             connections: vec![0; series.len()],
+            newest_ms: vec![i64::MIN; series.len()],
             engine,
             intervals,
             series,
@@ -75,8 +78,7 @@ impl Core {
                 ref trade,
                 event_time_ms,
             } => {
-                let index = self.series[series as usize];
-                return Some(self.engine.handle_trade(index, trade, event_time_ms));
+                return Some(self.handle_trade(series as usize, trade, event_time_ms));
             }
             Input::Reference { series, ref trade } => {
                 let index = self.series[series as usize];
@@ -92,6 +94,24 @@ impl Core {
             Input::Down { series } => self.handle_down(series as usize),
         }
         None
+    }
+
+    /// A trade that is refused, or whose id was seen while its time is newer than all that was seen, has a
+    /// damaged number, and there is no telling which: the bars that are open now may be the ones that lack it.
+    #[inline]
+    fn handle_trade(&mut self, series: usize, trade: &Trade, event_time_ms: i64) -> TradeOutcome {
+        let index = self.series[series];
+        let outcome = self.engine.handle_trade(index, trade, event_time_ms);
+        let newest_ms = &mut self.newest_ms[series];
+        match outcome {
+            TradeOutcome::Added => *newest_ms = trade.time_ms.max(*newest_ms),
+            TradeOutcome::Rejected(_) => self.engine.handle_loss(index),
+            TradeOutcome::Duplicate if trade.time_ms > *newest_ms => {
+                self.engine.handle_loss(index);
+            }
+            _ => {}
+        }
+        outcome
     }
 
     /// While a connection takes over from another, two carry the instrument: it is up from the first to the last.
@@ -186,7 +206,7 @@ fn closed_as_open(closed: &Closed) -> OpenBar {
 
 #[cfg(test)]
 mod tests {
-    use wire::{Completeness, Side, Trade};
+    use wire::{Completeness, Side};
 
     use super::*;
     use crate::listing;
@@ -247,6 +267,16 @@ mod tests {
         check(&[], Completeness::Quiet);
         check(&[UP, DOWN], Completeness::Quiet);
         check(&[UP, DOWN, UP, DOWN], Completeness::Quiet);
+    }
+
+    #[test]
+    fn a_trade_with_a_damaged_number_marks_what_is_open() {
+        // An id that was seen, at a time that was not.
+        check(&[trade(1, T0 + 1_500)], Completeness::Gap);
+        // A true duplicate is no harm.
+        check(&[trade(1, T0 + 10)], Completeness::Quiet);
+        // A time of the far past.
+        check(&[clock(T0 + 1_500), trade(7, 5)], Completeness::Gap);
     }
 
     #[test]
