@@ -235,7 +235,8 @@ export class Feed {
   }
 
   private build(kind: Due["kind"]): Fetch {
-    const from = kind === "since" ? this.held.lastClosed() : kind === "window" ? this.held.firstClosed() : undefined;
+    // Closes held beyond a hole are no place to start from: the hole lies before them.
+    const from = kind === "since" ? this.held.lastClosed(this.closes.seen) : kind === "window" ? this.held.firstClosed() : undefined;
     const target = this.closes.known;
     return from === undefined ? { kind: "newest", start: null, end: null, target } : { kind, start: from.start, end: null, target };
   }

@@ -58,11 +58,11 @@ export class Series {
     return undefined;
   }
 
-  /** The newest bar that is closed: where a refetch starts. */
-  lastClosed(): Bar | undefined {
+  /** The newest closed bar whose close_no is at most the given one: where a refetch starts. */
+  lastClosed(closeNo: number): Bar | undefined {
     for (let index = this.ordered.length - 1; index >= 0; index -= 1) {
       const bar = this.at(index);
-      if (bar?.closed === true) return bar;
+      if (bar?.closed === true && bar.close_no <= closeNo) return bar;
     }
     return undefined;
   }
