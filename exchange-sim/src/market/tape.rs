@@ -148,13 +148,13 @@ impl Tape {
             .executions
             .front()
             .map_or(i64::MIN, |e| e.trade.time_ms);
-        self.forgotten_id.is_some() && oldest + DISORDER_MS >= start_ms
+        self.forgotten_id.is_some() && oldest.saturating_add(DISORDER_MS) >= start_ms
     }
 
     /// The bucket's row as of the position, flat where there was no trade; `None` before the first known price.
     #[must_use]
     pub fn row(&self, interval: Interval, start_ms: i64, position: u64) -> Option<Row> {
-        let end_ms = start_ms + interval.ms();
+        let end_ms = start_ms.checked_add(interval.ms())?;
         // Times follow ids but for a little disorder, so a cut by time with that much room holds all of the bucket.
         let cut = |time_ms: i64| {
             self.executions
@@ -162,8 +162,8 @@ impl Tape {
         };
         let known = self.executions.partition_point(|e| e.position <= position);
         let (from, to) = (
-            cut(start_ms - DISORDER_MS),
-            cut(end_ms + DISORDER_MS).min(known),
+            cut(start_ms.saturating_sub(DISORDER_MS)),
+            cut(end_ms.saturating_add(DISORDER_MS)).min(known),
         );
         let around = self.executions.range(from.min(to)..to);
         if let Some(row) = Row::of(around.map(|e| &e.trade), start_ms, end_ms) {

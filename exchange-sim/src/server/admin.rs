@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wire::{Interval, Symbol};
 
@@ -52,6 +52,12 @@ struct TruthQuery {
     end: Option<i64>,
 }
 
+/// `{"bars":[...]}`, each with its fields in the contract's order.
+#[derive(Debug, Serialize)]
+struct Bars {
+    bars: Vec<truth::TrueBar>,
+}
+
 /// The bars that should come out.
 async fn true_bars(State(app): State<App>, Query(query): Query<TruthQuery>) -> Response {
     let bad = |message: String| refuse(StatusCode::BAD_REQUEST, "bad_request", &message);
@@ -68,7 +74,7 @@ async fn true_bars(State(app): State<App>, Query(query): Query<TruthQuery>) -> R
         Err(error) => return bad(format!("{error}")),
     };
     match exchange.with_market(|market| market.truth(&symbol, interval, query.start, query.end)) {
-        Ok(bars) => Json(json!({ "bars": bars })).into_response(),
+        Ok(bars) => Json(Bars { bars }).into_response(),
         Err(error @ truth::Error::UnknownSymbol(_)) => {
             refuse(StatusCode::NOT_FOUND, "unknown_symbol", &error.to_string())
         }

@@ -21,6 +21,9 @@ mod coinbase;
 /// The gate and the admin endpoint.
 mod admin;
 
+/// What no client should say.
+mod garbage;
+
 /// Limits of a connection.
 mod limits;
 

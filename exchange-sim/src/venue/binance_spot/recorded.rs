@@ -34,7 +34,7 @@ struct RawTrade<'a> {
 /// of no stream (an answer to the recorder).
 pub(crate) fn read(text: &str) -> Result<Option<(Body, Option<i64>)>, String> {
     let (stream, data) = split_combined(text);
-    let event_ms = number_after(data, "\"E\":");
+    let event_ms = number_after(data, "\"E\":").filter(|ms| *ms < 1 << 45);
     let kind = text_after(data, "\"e\":\"");
     if kind == Some("trade") {
         let raw: RawTrade<'_> =
@@ -52,10 +52,14 @@ pub(crate) fn read(text: &str) -> Result<Option<(Body, Option<i64>)>, String> {
             size: raw.size,
             taker,
         };
-        let time_us = raw
-            .time_ms
-            .checked_mul(1_000)
-            .ok_or("trade: time out of range")?;
+        // Up to the year 3084: whatever is reckoned from it stays within 64 bits of microseconds.
+        if [raw.time_ms, raw.event_ms]
+            .iter()
+            .any(|ms| ms.unsigned_abs() >= 1 << 45)
+        {
+            return Err("trade: time out of range".to_owned());
+        }
+        let time_us = raw.time_ms * 1_000;
         let body = Body::Trades {
             symbol,
             fills: vec![(trade, time_us)],
@@ -198,6 +202,7 @@ mod tests {
             ("61837.63000000", "-1"),
             ("BTCUSDT", "BTCXXX"),
             ("0.02", "1e5"),
+            ("1723161255342", "9223372036854775807"),
         ] {
             assert!(read(&TRADE.replace(from, to)).is_err(), "{from} -> {to}");
         }

@@ -226,7 +226,7 @@ impl Session {
             .collect();
         for (stream, native, interval) in klines {
             let start_ms = interval.start_of(second_ms - 1);
-            let closed = start_ms + interval.ms() == second_ms;
+            let closed = start_ms.saturating_add(interval.ms()) == second_ms;
             let due = interval == Interval::S1 || closed || second_ms % 2_000 == 0;
             if !due || market.recorded_streams.contains(&stream) {
                 continue;
