@@ -9,7 +9,9 @@ import {
 } from "./support.mjs";
 
 const skip = BIN === undefined ? "MARKETFEED_BIN is not set" : false;
-const GENERATE = ["--generate", "BTC-USDT,ETH-USDT,coinbase:BTC-USD", "--rate", "120"];
+const GENERATE = ["--generate", "BTC-USDT,ETH-USDT,coinbase:BTC-USD", "--rate", "120", "--log", "warn"];
+// A picture that is kept shows a screen full of bars.
+const BARS = process.env.SCREENSHOT_DIR === undefined ? 20 : 90;
 const RECORDING = join(import.meta.dirname, "../../../shared/data/binance-spot-btcusdt-2024-08-09/spot_btcusdt_20240808.gz");
 
 test("candles are drawn and move, in dark and light, on a desk and a phone", { skip }, async (t) => {
@@ -21,7 +23,7 @@ test("candles are drawn and move, in dark and light, on a desk and a phone", { s
   const { page, said, foreign } = await openPage(browser.context);
 
   await page.goto(`${server.url}?symbol=BTC-USDT&interval=1s`);
-  await until(page, (state) => state.state === "live" && state.bars >= 20, null, 60_000);
+  await until(page, (state, extra) => state.state === "live" && state.bars >= extra, BARS, 180_000);
   const before = await inspect(page);
   await until(page, (state, last) => state.lastBar.start > last.start, before.lastBar);
   await until(page, (state, last) => state.lastBar.close !== last.close, before.lastBar);

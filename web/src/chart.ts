@@ -141,7 +141,8 @@ export class Chart {
       low: Number(bar.low),
       close: Number(bar.close),
     };
-    if (bar.completeness !== "quiet" && bar.completeness !== "unknown") return data;
+    // A flat bar went neither way; one with trades keeps the colour of its way, whatever its mark.
+    if (bar.count > 0 || (bar.completeness !== "quiet" && bar.completeness !== "unknown")) return data;
     const colour = this.colours[bar.completeness];
     return { ...data, color: colour, wickColor: colour };
   }

@@ -135,7 +135,7 @@ const EXPLAINED: Readonly<Record<Completeness, string>> = {
   quiet: "No trades, and the feed was alive: flat at the previous close.",
   repaired: "Missing trades were fetched from the exchange afterwards.",
   gap: "Trades are known to be missing from this bar.",
-  unknown: "The feed was down: what happened in this bar is not known.",
+  unknown: "The feed was down in at least a part of this bar: what is missing is not known.",
 };
 
 function trimZeros(value: string): string {
