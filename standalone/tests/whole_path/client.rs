@@ -74,13 +74,17 @@ impl Client {
         }
     }
 
-    /// The next object; `None` once the server has closed.
+    /// The next object; `None` once the server has closed. Pings are no answer to wait for.
     pub(crate) async fn next(&mut self) -> Option<Object> {
+        soon("an object from the server", self.next_at_last()).await
+    }
+
+    async fn next_at_last(&mut self) -> Option<Object> {
         loop {
             if let Some(object) = self.objects.pop_front() {
                 return Some(object);
             }
-            let frame = soon("a frame from the server", self.socket.next()).await?;
+            let frame = self.socket.next().await?;
             let Ok(frame) = frame else { return None };
             if let Message::Text(text) = frame {
                 self.objects.extend(text.split('\n').map(object));
@@ -111,8 +115,12 @@ impl Client {
 
     /// The next close.
     pub(crate) async fn close(&mut self) -> Bar {
+        soon("a close", self.close_at_last()).await
+    }
+
+    async fn close_at_last(&mut self) -> Bar {
         loop {
-            match self.next().await.expect("the connection goes on") {
+            match self.next_at_last().await.expect("the connection goes on") {
                 Object::Bar(bar) if bar.closed => return *bar,
                 Object::Bar(_) => {}
                 Object::Reply(reply) => panic!("not a bar: {reply:?}"),
