@@ -1,6 +1,7 @@
 //! The `marketfeed` binary: parse, telemetry, build, run.
 
 use std::io::Write;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use runtime::args::parse_or_exit;
@@ -38,14 +39,20 @@ async fn serve(options: Options) -> ExitCode {
     if !page::is_built() {
         tracing::warn!("the chart page is not in this binary; `cargo xtask demo` builds it");
     }
-    // Whoever reads this line may connect: the address is taken. A closed stdout is no reason to stop.
-    let _ = writeln!(
-        std::io::stdout(),
-        "marketfeed is at http://{}/",
-        service.local_addr()
-    );
+    let address = service.local_addr();
     service.start(&tasks);
-    match run_until_signalled(tasks, DRAIN_MAX).await {
+    let mut run = pin!(run_until_signalled(tasks, DRAIN_MAX));
+    // Polled once, it has its signal handlers: who reads the line below may connect, and may stop it.
+    let ended = tokio::select! {
+        biased;
+        ended = &mut run => ended,
+        () = std::future::ready(()) => {
+            // A closed stdout is no reason to stop.
+            let _ = writeln!(std::io::stdout(), "marketfeed is at http://{address}/");
+            run.await
+        }
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
     }

@@ -233,7 +233,9 @@ impl Service {
         tasks.spawn("gateway", OnExit::StopAll, gateway.run(stop.clone()));
         if let (Some(exchange), Some(handle)) = (exchange, handle.exchange) {
             let listeners = marketdata.handle();
-            tasks.spawn("exchange-sim", OnExit::StopAll, exchange.run(stop.clone()));
+            // It outlives those who are connected to it, so that a stop is not a lost connection to them.
+            let run = exchange.run(Shutdown::new());
+            tasks.spawn_to_the_end("exchange-sim", OnExit::StopAll, run);
             tasks.spawn_until_stop("market", OnExit::StopOnFailure, play(handle, listeners));
         }
         tasks.spawn("marketdata", OnExit::StopAll, marketdata.run(stop.clone()));
