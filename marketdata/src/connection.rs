@@ -72,6 +72,7 @@ pub(crate) struct Connection {
     dropped: Count,
     dropped_told: Sparse,
     garbage_told: Sparse,
+    lost_told: Sparse,
     live: bool,
 }
 
@@ -105,6 +106,7 @@ impl Connection {
             events: Vec::new(),
             dropped_told: Sparse::default(),
             garbage_told: Sparse::default(),
+            lost_told: Sparse::default(),
             live: false,
         }
     }
@@ -255,11 +257,6 @@ impl Connection {
                 tracing::info!(venue, feed = context.feed, "server announced its shutdown");
                 self.report(Report::Retire(self.id)).await;
             }
-            Change::MessagesLost { count } => {
-                tracing::warn!(venue, feed = context.feed, count, "messages lost");
-                context.metrics.messages_lost.inc_by(count);
-                self.router.handle_harm(Harm::Any);
-            }
             Change::Complaint(message) => tracing::warn!(venue, message, "venue complains"),
         }
     }
@@ -284,6 +281,13 @@ impl Connection {
                 reason: Reason::Time,
                 harm: Harm::None,
             });
+        }
+        let lost = self.router.poll_messages_lost();
+        if lost > 0 {
+            self.context.metrics.messages_lost.inc_by(lost);
+            if let Some(count) = self.lost_told.tell() {
+                tracing::warn!(venue = self.venue(), lost, count, "messages lost");
+            }
         }
         let lost = self.router.poll_lost();
         if lost > 0 {

@@ -112,6 +112,8 @@ pub struct Router {
     routed: VecDeque<Routed>,
     lost: u64,
     doubted: u64,
+    next_sequence: Option<u64>,
+    messages_lost: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -127,6 +129,10 @@ struct State {
 /// The clock is passed on when it has moved this far: closing a bar a tenth of a second later is nothing
 /// beside the reorder window, and a firehose of trades would make as many ticks.
 const CLOCK_STEP_MS: i64 = 100;
+
+/// Every venue's clock ticks each second: one that goes on from further back has skipped ticks, and whatever
+/// else was to come between them. Only a feed known to be alive may close a quiet bar.
+const SKIP_MAX_MS: i64 = 3_000;
 
 /// Trades that wait for their instrument to be up: the snapshots of a hundred products, a hundred trades each.
 /// Of more the oldest are dropped, which are the first that no bar needs.
@@ -159,6 +165,8 @@ impl Router {
             routed: VecDeque::new(),
             lost: 0,
             doubted: 0,
+            next_sequence: None,
+            messages_lost: 0,
         }
     }
 
@@ -186,6 +194,7 @@ impl Router {
                 trade_id,
                 venue_ms,
             } => self.handle_last_trade(instrument, trade_id, venue_ms),
+            Event::Sequence { number } => self.handle_sequence(number),
             _ => {}
         }
     }
@@ -236,6 +245,24 @@ impl Router {
         std::mem::take(&mut self.doubted)
     }
 
+    /// How many messages the venue's numbering shows to be missing, since the last call.
+    pub fn poll_messages_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.messages_lost)
+    }
+
+    /// A hole in the numbering is told before anything that the message itself says: its time must not close a
+    /// bar that lacks what was lost.
+    fn handle_sequence(&mut self, number: u64) {
+        if let Some(expected) = self.next_sequence
+            && number > expected
+        {
+            self.messages_lost = self.messages_lost.saturating_add(number - expected);
+            self.handle_harm(Harm::Any);
+        }
+        let next = number.saturating_add(1);
+        self.next_sequence = Some(next.max(self.next_sequence.unwrap_or(0)));
+    }
+
     fn route_trade(&mut self, instrument: InstrumentIndex, trade: Trade, event_time_ms: i64) {
         if self.admit(instrument, &trade) {
             let series = self.places[instrument.at()].series;
@@ -270,11 +297,15 @@ impl Router {
 
     /// Gives whether the time is believed.
     fn handle_venue_time(&mut self, venue_ms: i64) -> bool {
+        let before = self.clock.newest_ms();
         if self.clock.handle_time(venue_ms) == Judged::Doubted {
             self.doubted += 1;
             return false;
         }
         let newest = self.clock.newest_ms().unwrap_or(venue_ms);
+        if before.is_some_and(|before| newest.saturating_sub(before) > SKIP_MAX_MS) {
+            self.handle_harm(Harm::Any);
+        }
         if !self.rising.is_empty() {
             self.raise(newest);
         }

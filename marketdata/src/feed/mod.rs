@@ -38,8 +38,15 @@ pub enum Command {
 struct Connection {
     id: ConnectionId,
     live_since_ms: Option<u64>,
-    retiring: bool,
+    /// When to close it, once another has taken over.
+    close_at_ms: Option<u64>,
+    /// It was told to close.
+    closing: bool,
 }
+
+/// How long an old connection goes on beside the one that has taken over: what it was sent before the new one was
+/// subscribed may still be on its way, or unread.
+const OVERLAP_MS: u64 = 5_000;
 
 /// A connection that was live this long has worked: the next loss is a new one.
 const WORKED_AFTER_MS: u64 = 60_000;
@@ -73,10 +80,7 @@ impl Feed {
         let Some(at) = self.place(id) else { return };
         self.connections[at].live_since_ms = Some(now_ms);
         for older in &mut self.connections[..at] {
-            if !older.retiring {
-                older.retiring = true;
-                self.commands.push_back(Command::Close(older.id));
-            }
+            older.close_at_ms.get_or_insert(now_ms + OVERLAP_MS);
         }
     }
 
@@ -101,7 +105,7 @@ impl Feed {
             self.backoff.reset();
         }
         // An older one that ends is lost only if nothing was to take over.
-        if newest && !ended.retiring {
+        if newest && ended.close_at_ms.is_none() {
             let delay_ms = u64::try_from(self.backoff.next_delay().as_millis()).unwrap_or(u64::MAX);
             self.open_at_ms = Some(now_ms.saturating_add(delay_ms));
         }
@@ -109,6 +113,12 @@ impl Feed {
 
     /// Time has come to what [`Feed::poll_timeout`] said, or passed it.
     pub fn handle_timeout(&mut self, now_ms: u64) {
+        for older in &mut self.connections {
+            if !older.closing && older.close_at_ms.is_some_and(|at| now_ms >= at) {
+                older.closing = true;
+                self.commands.push_back(Command::Close(older.id));
+            }
+        }
         if self.rotation_ms().is_some_and(|at| now_ms >= at) && self.open_at_ms.is_none() {
             self.open_at_ms = Some(now_ms);
         }
@@ -119,7 +129,8 @@ impl Feed {
             self.connections.push(Connection {
                 id,
                 live_since_ms: None,
-                retiring: false,
+                close_at_ms: None,
+                closing: false,
             });
             self.commands.push_back(Command::Open(id));
         }
@@ -134,7 +145,13 @@ impl Feed {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<u64> {
         // While an attempt is due, an old connection's end of time wants nothing more.
-        self.open_at_ms.or_else(|| self.rotation_ms())
+        let open = self.open_at_ms.or_else(|| self.rotation_ms());
+        let closing = self
+            .connections
+            .iter()
+            .filter(|older| !older.closing)
+            .filter_map(|older| older.close_at_ms);
+        closing.chain(open).min()
     }
 
     /// When the newest connection, if it is live, has served its time.

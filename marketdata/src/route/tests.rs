@@ -271,3 +271,45 @@ fn what_waits_is_bounded() {
     assert_eq!(routed[1], "1/4 reference 5");
     assert_eq!(routed.len(), 1 + HELD_MAX + 2);
 }
+
+#[test]
+fn a_clock_that_skips_ticks_was_not_alive() {
+    check(
+        &[clock(4_000), clock(7_001)],
+        &[
+            "0 clock 9 4000",
+            "1 clock 9 4000",
+            "1/4 down",
+            "1/4 up 7001",
+            "0 clock 9 7001",
+            "1 clock 9 7001",
+        ],
+    );
+}
+
+#[test]
+fn a_hole_in_the_numbering_is_told_before_the_message_that_shows_it() {
+    let number = |number| Event::Sequence { number };
+    check(
+        &[
+            number(7),
+            number(8),
+            number(8),
+            number(9),
+            number(12),
+            clock(1_500),
+        ],
+        &[
+            "1/4 down",
+            "1/4 up 1500",
+            "0 clock 9 1500",
+            "1 clock 9 1500",
+        ],
+    );
+    let mut router = router();
+    for event in [7, 8, 8, 9, 12, 11, 13, u64::MAX, 0].map(number) {
+        router.handle_event(&event);
+    }
+    assert_eq!(router.poll_messages_lost(), 2 + (u64::MAX - 14));
+    assert_eq!(router.poll_messages_lost(), 0);
+}

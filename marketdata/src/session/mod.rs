@@ -35,7 +35,6 @@ pub struct Session {
     venue_clock: VenueClock,
     /// When, by our clock, the venue's last moved on.
     ticked_ms: u64,
-    next_sequence: Option<u64>,
 }
 
 /// How patient a session is.
@@ -76,11 +75,6 @@ pub enum Change {
     Live,
     /// The server announced that it goes away.
     ShutdownAnnounced,
-    /// The venue's numbering shows that messages are missing: anyone's trades may be among them.
-    MessagesLost {
-        /// How many.
-        count: u64,
-    },
     /// The venue complained about nothing that we asked for.
     Complaint(String),
 }
@@ -186,7 +180,6 @@ impl Session {
             changes: VecDeque::new(),
             venue_clock: VenueClock::default(),
             ticked_ms: now_ms,
-            next_sequence: None,
             venue,
         }
     }
@@ -221,9 +214,8 @@ impl Session {
                 instrument,
                 message,
             } => self.handle_refused(*request, *instrument, message),
-            Event::Sequence { number } => self.handle_sequence(*number),
             Event::ShutdownAnnounced => self.changes.push_back(Change::ShutdownAnnounced),
-            Event::Reference { .. } | Event::Ignored => {}
+            Event::Reference { .. } | Event::Sequence { .. } | Event::Ignored => {}
         }
     }
 
@@ -447,21 +439,6 @@ impl Session {
             self.phase = Phase::Live;
             self.changes.push_back(Change::Live);
         }
-    }
-
-    fn handle_sequence(&mut self, number: u64) {
-        if let Some(expected) = self.next_sequence
-            && number > expected
-        {
-            self.changes.push_back(Change::MessagesLost {
-                count: number - expected,
-            });
-        }
-        self.next_sequence = Some(
-            number
-                .saturating_add(1)
-                .max(self.next_sequence.unwrap_or(0)),
-        );
     }
 }
 

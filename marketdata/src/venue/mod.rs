@@ -6,7 +6,7 @@
 //! Every venue's folder has the same files: `channel` (what is subscribed and how), `message` (the raw
 //! types, each with a real payload), `decode` (bytes to events), `rest` (paths and their weights: the seam of
 //! the repair that is to come). What all of them must do is numbered in `docs/venues.md` and tested by
-//! `tests/venue_acceptance.rs`.
+//! `tests/path/venue_acceptance.rs`.
 
 use std::fmt;
 

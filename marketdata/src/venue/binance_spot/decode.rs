@@ -4,7 +4,7 @@
 use wire::{Side, Trade};
 
 use super::message::{Envelope, Payload};
-use crate::venue::json::{find_text, need, price, size, words};
+use crate::venue::json::{Text, find_text, need, price, size, words};
 use crate::venue::{DecodeError, Event, Harm, InstrumentIndex, Reason, Sink, Symbols};
 
 /// Takes one frame apart. See [`crate::venue::Venue::decode`].
@@ -31,7 +31,7 @@ fn decode_event(
     payload: &Payload<'_>,
     out: &mut dyn Sink,
 ) -> Result<(), DecodeError> {
-    match payload.kind.as_ref().map(|kind| kind.as_str()) {
+    match payload.kind.as_ref().map(Text::as_str) {
         Some("trade") => decode_trade(symbols, payload, out),
         Some("kline") => {
             let venue_ms = need(payload.event_time_ms, "E").map_err(|reason| DecodeError {

@@ -6,7 +6,7 @@ use wire::{Side, Trade};
 
 use super::channel::{HEARTBEATS, MARKET_TRADES};
 use super::message::{Head, MarketTrade, MarketTrades, Subscriptions};
-use crate::venue::json::{find_text, need, price, size, time_ms, words};
+use crate::venue::json::{Text, find_text, need, price, size, time_ms, words};
 use crate::venue::{DecodeError, Event, Harm, InstrumentIndex, Reason, Sink, Symbols};
 
 /// Takes one frame apart. See [`crate::venue::Venue::decode`].
@@ -19,7 +19,7 @@ pub(super) fn decode(
     if let Some(number) = head.sequence_num {
         out.handle_event(Event::Sequence { number });
     }
-    match head.channel.as_ref().map(|channel| channel.as_str()) {
+    match head.channel.as_ref().map(Text::as_str) {
         Some(MARKET_TRADES) => decode_trades(symbols, frame, venue_time(&head, Harm::Any)?, out),
         Some(HEARTBEATS) => {
             let venue_ms = venue_time(&head, Harm::None)?;

@@ -1,9 +1,7 @@
 //! Recorded sessions through the whole path: socket, session, decoder, router, aggregator, bus.
 
-mod support;
-
+use crate::support::{World, recording, sim};
 use exchange_sim::{Kind, Play};
-use support::{World, recording, sim};
 use wire::{Bar, Candle, Completeness, Quote, Size};
 
 const BINANCE: [&str; 2] = [

@@ -1,13 +1,11 @@
 //! What goes wrong on the way never makes a wrong bar: each fault of the simulated exchange, on three venues at
 //! once. `World::check` compares every bar that claims to be whole with what the market truly made.
 
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::support::{World, generate};
 use exchange_sim::{Kind, Speed};
 use marketdata::service::Progress;
-use support::{World, generate};
 use wire::Completeness;
 
 const SYMBOLS: [(Kind, &str); 6] = [
@@ -20,7 +18,7 @@ const SYMBOLS: [(Kind, &str); 6] = [
 ];
 const RATE: u32 = 60;
 /// A few minutes of each venue, played in a few seconds.
-const TRADES: u64 = 6_000;
+const TRADES: u64 = 3_600;
 
 struct Outcome {
     /// Trades that the markets made.
@@ -59,6 +57,7 @@ async fn survive(faults: &str, speed: f64) -> Outcome {
         world.played(kind, TRADES / 2).await;
     }
     world.sim.clear_faults();
+    world.settled().await;
     world.finish().await;
     let outcome = Outcome {
         made: world.made(),
@@ -70,7 +69,7 @@ async fn survive(faults: &str, speed: f64) -> Outcome {
     outcome
 }
 
-/// Of each venue's 100 s and 6,000 trades, at forty times the speed.
+/// Of each venue's 60 s and 3,600 trades, at forty times the speed.
 async fn at_forty(faults: &str) -> Outcome {
     survive(faults, 40.0).await
 }
@@ -82,7 +81,12 @@ async fn without_faults_everything_but_the_beginning_is_whole() {
     assert_eq!(outcome.of(Completeness::Gap), 0, "{:?}", outcome.counts);
     // The first bar of each topic may have begun before us.
     assert!(outcome.of(Completeness::Unknown) <= 3 * SYMBOLS.len());
-    assert_eq!(progress.added + progress.reference, outcome.made);
+    assert_eq!(
+        progress.added + progress.reference,
+        outcome.made,
+        "{:?}",
+        outcome.progress
+    );
     assert_eq!((progress.late, progress.rejected), (0, 0));
     assert_eq!((progress.decode_errors, progress.dropped), (0, 0));
 }
@@ -103,7 +107,7 @@ async fn duplicates_and_short_delays_leave_no_trace() {
     assert!(outcome.progress.duplicate > 0);
     assert_eq!(
         outcome.progress.added + outcome.progress.reference,
-        3 * TRADES
+        outcome.made
     );
     assert_eq!(outcome.of(Completeness::Gap), 0, "{:?}", outcome.counts);
 }
@@ -136,13 +140,12 @@ async fn ids_and_times_that_jump_make_no_bar_wrong() {
 async fn lost_connections_come_back() {
     let faults = r#"[
         {"kind":"disconnect","params":{"code":null},"after":200},
-        {"kind":"disconnect","params":{"code":1001},"after":1200},
-        {"kind":"invalid_utf8","after":2000},
+        {"kind":"disconnect","params":{"code":1001},"after":600},
+        {"kind":"invalid_utf8","after":1000},
         {"kind":"slow_ack","params":{"ms":300},"count":5}
     ]"#;
     let outcome = at_forty(faults).await;
     assert!(outcome.not_whole() > 0, "{:?}", outcome.counts);
-    assert_eq!(outcome.progress.subscribed, SYMBOLS.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -150,7 +153,6 @@ async fn a_dead_feed_is_not_a_quiet_one() {
     let faults = r#"[{"kind":"silence","params":{"ms":1500},"after":500}]"#;
     let outcome = survive(faults, 20.0).await;
     assert!(outcome.not_whole() > 0, "{:?}", outcome.counts);
-    assert_eq!(outcome.progress.subscribed, SYMBOLS.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,7 +191,7 @@ async fn all_at_once() {
         {"kind":"corrupt_json","probability":0.001},
         {"kind":"disconnect","params":{"code":null},"after":700},
         {"kind":"time_jump","params":{"ms":7200000},"probability":0.0005},
-        {"kind":"silence","params":{"ms":1200},"after":1500}
+        {"kind":"silence","params":{"ms":1200},"after":1000}
     ]"#;
     let outcome = survive(faults, 20.0).await;
     assert!(outcome.not_whole() > 0, "{:?}", outcome.counts);

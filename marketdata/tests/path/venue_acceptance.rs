@@ -1,10 +1,9 @@
 //! The acceptance list of `docs/venues.md`, each number for each venue. What goes wrong on a live connection
 //! (numbers 13 and 14) is in `faults.rs`, over the same three venues.
 
-mod support;
-
 use std::collections::BTreeSet;
 
+use crate::support::{World, generate, sim, symbol};
 use exchange_sim::{Kind, Play};
 use marketdata::budget::Budget;
 use marketdata::venue::{
@@ -12,8 +11,9 @@ use marketdata::venue::{
     coinbase_advanced,
 };
 use proptest::prelude::*;
-use support::{World, generate, sim, symbol};
-use wire::{Completeness, Side, Symbol, Trade};
+use runtime::broker::Broker as _;
+use wire::subject::Kind as SubjectKind;
+use wire::{Completeness, Side, SubjectFilter, Symbol, Trade};
 
 /// A venue with the texts that the list needs. `LISTED[0]` is the instrument of its trade.
 struct Case {
@@ -392,6 +392,14 @@ async fn n12_the_whole_path() {
     assert_eq!(progress.added + progress.reference, world.made());
     assert_eq!(counts.get(&Completeness::Gap), None, "{counts:?}");
     assert!(counts[&Completeness::Unknown] <= 3 * symbols.len());
+    // An open bar of each topic is on the bus, and knows the closes before it.
+    let filter = SubjectFilter::all(SubjectKind::Open, &world.scope);
+    let open = world.broker.last_open(&filter).await.unwrap();
+    assert_eq!(open.len(), world.service.topics().len());
+    for message in open {
+        let closed = &world.bars[&message.bar.topic];
+        assert!(message.bar.close_no > 0 && !closed.is_empty());
+    }
     let topics: BTreeSet<_> = world.bars.keys().map(ToString::to_string).collect();
     // Coinbase lists BTC-USD first; its other venue has the long topic.
     assert!(topics.contains("kline:1s:BTC-USD"));

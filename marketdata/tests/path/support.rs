@@ -1,5 +1,4 @@
 //! The simulated exchange, the service and a bus in memory, joined; and what is asked of the bars that come out.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
