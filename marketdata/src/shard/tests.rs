@@ -1,1 +1,180 @@
+use std::sync::Mutex;
 
+use async_trait::async_trait;
+use runtime::broker::memory::MemoryBroker;
+use runtime::broker::{
+    CloseStart, CloseSubscription, Committed, OpenSubscription, PublishError, ReadError, Replay,
+    SubscribeError,
+};
+use wire::subject::Kind;
+use wire::{Interval, Side, Subject, SubjectFilter, Trade};
+
+use super::*;
+use crate::aggregate::Config;
+use crate::listing;
+
+const T0: i64 = 1_723_161_240_000;
+
+/// A bus that refuses the next commits, then is one.
+struct Flaky {
+    bus: MemoryBroker,
+    refusals: Mutex<Vec<CommitError>>,
+}
+
+#[async_trait]
+impl Broker for Flaky {
+    async fn publish_open(&self, bars: &[BarMessage]) -> Result<(), PublishError> {
+        self.bus.publish_open(bars).await
+    }
+
+    async fn commit_closes(&self, bars: &[BarMessage]) -> Result<Committed, CommitError> {
+        let refusal = self.refusals.lock().unwrap().pop();
+        match refusal {
+            Some(error) => Err(error),
+            None => self.bus.commit_closes(bars).await,
+        }
+    }
+
+    async fn subscribe_open(
+        &self,
+        filter: SubjectFilter,
+    ) -> Result<Box<dyn OpenSubscription>, SubscribeError> {
+        self.bus.subscribe_open(filter).await
+    }
+
+    async fn subscribe_closes(
+        &self,
+        filter: SubjectFilter,
+        from: CloseStart,
+    ) -> Result<Box<dyn CloseSubscription>, SubscribeError> {
+        self.bus.subscribe_closes(filter, from).await
+    }
+
+    async fn last_open(&self, filter: &SubjectFilter) -> Result<Vec<BarMessage>, ReadError> {
+        self.bus.last_open(filter).await
+    }
+
+    async fn closes_after(
+        &self,
+        subject: &Subject,
+        close_no: u64,
+        max: usize,
+    ) -> Result<Replay, ReadError> {
+        self.bus.closes_after(subject, close_no, max).await
+    }
+}
+
+fn busy() -> CommitError {
+    CommitError::TooManySubjects { max: 1 }
+}
+
+/// Runs a shard over a few minutes of ticks, until its inbox closes. Gives its end, the numbers of the closes that
+/// are on the bus, and the open bars.
+async fn run(refusals: Vec<CommitError>) -> (Result<(), CommitError>, Vec<u64>, Vec<BarMessage>) {
+    let venue = "binance-spot".parse().unwrap();
+    let symbols = ["BTC-USDT".parse().unwrap()];
+    let members: Vec<Member> = listing::list([(&venue, &symbols[..])])
+        .into_iter()
+        .map(|listed| Member { listed, feed: 0 })
+        .collect();
+    let broker = Arc::new(Flaky {
+        bus: MemoryBroker::default(),
+        refusals: Mutex::new(refusals),
+    });
+    let scope = Scope::new("test", "local").unwrap();
+    let (inbox_in, inbox) = mpsc::channel(INBOX_LEN);
+    let context = ShardContext {
+        broker: broker.clone(),
+        scope: scope.clone(),
+        update_interval: Duration::from_millis(250),
+        metrics: Metrics::default(),
+        rng: fastrand::Rng::with_seed(1),
+    };
+    let core = Core::new(Config::new([Interval::S1]), 1, &members);
+    let shard = Shard::new(core, inbox, context);
+    let feed = async move {
+        let trade = Trade {
+            id: 1,
+            time_ms: T0 + 10,
+            price: "5".parse().unwrap(),
+            size: "1".parse().unwrap(),
+            taker: Side::Buy,
+        };
+        let up = Input::Up {
+            series: 0,
+            venue_ms: T0,
+        };
+        let first = Input::Trade {
+            series: 0,
+            trade,
+            event_time_ms: T0 + 11,
+        };
+        for input in [up, first] {
+            inbox_in.send(input).await.unwrap();
+        }
+        for second in 1..=302 {
+            let venue_ms = T0 + second * 1_000;
+            let tick = Input::Clock { feed: 0, venue_ms };
+            if inbox_in.send(tick).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let (end, ()) = tokio::join!(shard.run(), feed);
+    let filter = SubjectFilter::all(Kind::Committed, &scope);
+    let mut closes = Vec::new();
+    let mut log = broker
+        .subscribe_closes(filter, CloseStart::First)
+        .await
+        .unwrap();
+    let _ = tokio::time::timeout(Duration::from_secs(1), log.drain(1_000, &mut closes)).await;
+    let numbers = closes
+        .iter()
+        .map(|close| close.message.bar.close_no)
+        .collect();
+    let open = broker
+        .last_open(&SubjectFilter::all(Kind::Open, &scope))
+        .await
+        .unwrap();
+    (end, numbers, open)
+}
+
+#[tokio::test(start_paused = true)]
+async fn closes_are_committed_as_they_fall_due_and_open_bars_go_out() {
+    let (end, numbers, open) = run(Vec::new()).await;
+    assert_eq!(end, Ok(()));
+    assert_eq!(numbers, (1..=300).collect::<Vec<u64>>());
+    // As of the last tick.
+    assert_eq!(open[0].bar.start_ms, T0 + 302_000);
+    assert_eq!(open[0].bar.close_no, 300);
+    assert!(open[0].bar.seq > 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_bus_refuses_for_now_is_sent_again_in_order() {
+    let (end, numbers, _) = run(vec![busy(), busy(), busy(), busy()]).await;
+    assert_eq!(end, Ok(()));
+    assert_eq!(numbers, (1..=300).collect::<Vec<u64>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_refuses_for_good_ends_the_shard() {
+    let instrument =
+        wire::Instrument::new("binance-spot".parse().unwrap(), "BTC-USDT".parse().unwrap());
+    let fenced = CommitError::Fenced {
+        instrument,
+        epoch: 1,
+        fence: 2,
+    };
+    let (end, numbers, _) = run(vec![fenced.clone()]).await;
+    assert_eq!(end, Err(fenced));
+    assert!(numbers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_never_recovers_does_not_hold_up_the_stop() {
+    let (end, numbers, _) = run(vec![busy(); 1_000]).await;
+    assert_eq!(end, Ok(()));
+    assert!(numbers.is_empty());
+}

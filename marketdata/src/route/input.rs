@@ -1,0 +1,83 @@
+// Pure: what a router hands to a shard.
+#![deny(clippy::disallowed_methods)]
+
+use wire::Trade;
+
+use crate::venue::InstrumentIndex;
+
+/// Where an instrument is aggregated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The shard.
+    pub shard: usize,
+    /// Its place among the shard's instruments.
+    pub series: u32,
+}
+
+/// One thing that a shard is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// An execution.
+    Trade {
+        /// Of which of the shard's instruments.
+        series: u32,
+        /// The execution.
+        trade: Trade,
+        /// When the venue sent it, in Unix milliseconds.
+        event_time_ms: i64,
+    },
+    /// An execution from before the subscription.
+    Reference {
+        /// Of which of the shard's instruments.
+        series: u32,
+        /// The execution.
+        trade: Trade,
+    },
+    /// A trade is known to be lost.
+    Loss {
+        /// Of which of the shard's instruments.
+        series: u32,
+    },
+    /// The venue's clock, for all instruments of a feed.
+    Clock {
+        /// The feed's number.
+        feed: u32,
+        /// Unix milliseconds.
+        venue_ms: i64,
+    },
+    /// One more connection carries the instrument, from this venue time on.
+    Up {
+        /// Which.
+        series: u32,
+        /// Unix milliseconds.
+        venue_ms: i64,
+    },
+    /// One connection fewer carries the instrument.
+    Down {
+        /// Which.
+        series: u32,
+    },
+}
+
+impl Input {
+    /// Whether it may be dropped when an inbox is full: a lost trade shows as a gap, a lost tick is followed by
+    /// the next. A lost `Up` or `Down` would be believed for ever, and a lost `Loss` is what it says.
+    #[must_use]
+    pub const fn may_drop(&self) -> bool {
+        matches!(
+            self,
+            Self::Trade { .. } | Self::Reference { .. } | Self::Clock { .. }
+        )
+    }
+}
+
+/// An input with its address, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Routed {
+    /// The shard.
+    pub shard: usize,
+    /// The instrument; for a clock, none in particular.
+    pub instrument: Option<InstrumentIndex>,
+    /// The input.
+    pub input: Input,
+}
