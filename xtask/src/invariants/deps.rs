@@ -8,7 +8,13 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 /// Dependencies that may be there in two versions, each with the reason.
-const DUPLICATES_ALLOWED: [(&str, &str); 0] = [];
+const DUPLICATES_ALLOWED: [(&str, &str); 2] = [
+    ("getrandom", "ring 0.17 (marketdata's TLS) keeps to 0.2; proptest is at 0.4"),
+    (
+        "webpki-roots",
+        "0.26, which tokio-tungstenite names, is a shell around 1.0",
+    ),
+];
 
 /// The members of the workspace with the names that their manifests list, of whatever kind.
 pub(super) struct Members {
