@@ -9,7 +9,10 @@ use serde_json::Value;
 
 /// Dependencies that may be there in two versions, each with the reason.
 const DUPLICATES_ALLOWED: [(&str, &str); 2] = [
-    ("getrandom", "ring 0.17 (marketdata's TLS) keeps to 0.2; proptest is at 0.4"),
+    (
+        "getrandom",
+        "ring 0.17 (marketdata's TLS) keeps to 0.2; proptest is at 0.4",
+    ),
     (
         "webpki-roots",
         "0.26, which tokio-tungstenite names, is a shell around 1.0",
