@@ -11,7 +11,7 @@ pub struct Options {
     /// How long an answer to a request may take, in milliseconds.
     pub answer_within_ms: u64,
     /// How long the venue's clock may stand still, in milliseconds. It ticks every second, also while no one
-    /// trades: a feed whose clock stands is not quiet but dead.
+    /// trades: a feed whose clock stands is not quiet but dead. `u64::MAX` is for ever: a recording ends.
     pub silence_max_ms: u64,
 }
 

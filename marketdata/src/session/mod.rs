@@ -88,7 +88,7 @@ impl Session {
         Self {
             options,
             phase: Phase::Opening {
-                until_ms: now_ms + options.open_within_ms,
+                until_ms: now_ms.saturating_add(options.open_within_ms),
             },
             budget: Budget::new(limits.messages, now_ms),
             send_after_ms: now_ms,
@@ -170,7 +170,7 @@ impl Session {
             }
             Phase::Subscribing | Phase::Live => {}
         }
-        if now_ms >= self.ticked_ms + self.options.silence_max_ms {
+        if now_ms >= self.silent_at_ms() {
             self.handle_end(End::Silent);
         } else if self
             .unanswered
@@ -203,7 +203,7 @@ impl Session {
         self.unanswered = Some(Request {
             id,
             left: instruments,
-            until_ms: now_ms + self.options.answer_within_ms,
+            until_ms: now_ms.saturating_add(self.options.answer_within_ms),
         });
         Some(text)
     }
@@ -220,7 +220,7 @@ impl Session {
             Phase::Over(_) => None,
             Phase::Opening { until_ms } => Some(until_ms),
             Phase::Subscribing | Phase::Live => {
-                let silent = self.ticked_ms + self.options.silence_max_ms;
+                let silent = self.silent_at_ms();
                 let answer = self.unanswered.as_ref().map(|request| request.until_ms);
                 let send = self.has_text().then_some(self.send_after_ms);
                 [Some(silent), answer, send].into_iter().flatten().min()
@@ -240,6 +240,10 @@ impl Session {
     /// The instruments whose trades come.
     pub fn subscribed(&self) -> impl Iterator<Item = InstrumentIndex> + '_ {
         self.subscribed.iter().copied()
+    }
+
+    fn silent_at_ms(&self) -> u64 {
+        self.ticked_ms.saturating_add(self.options.silence_max_ms)
     }
 
     /// Whether there is anything to send.

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use runtime::shutdown::Shutdown;
 use tokio::sync::mpsc;
@@ -44,9 +45,12 @@ impl FeedContext {
     }
 
     pub(crate) fn instant(&self, at_ms: u64) -> Instant {
-        self.begun + std::time::Duration::from_millis(at_ms)
+        self.begun + Duration::from_millis(at_ms.min(FAR_MS))
     }
 }
+
+/// What is further away, a century, is never; a runtime's clock may not reach it.
+const FAR_MS: u64 = 100 * 365 * 86_400_000;
 
 /// What a connection tells its feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -335,3 +339,6 @@ impl Connection {
         self.context.venue.name()
     }
 }
+
+#[cfg(test)]
+mod tests;
