@@ -43,7 +43,7 @@ pub mod venue;
 /// From a connection's events to the shards' inputs. Pure.
 pub mod route;
 
-/// Trades in, exact bars out. Pure.
+// Trades in, exact bars out. Pure. (A plain comment: its own documentation's links would be looked up here.)
 pub mod aggregate;
 
 /// The numbers that bars are published under. Pure.

@@ -1,7 +1,7 @@
 // Pure: what the exchanges' protocols have in common. No socket is opened here.
 #![deny(clippy::disallowed_methods)]
 
-//! Adapters: bytes of a venue in, [`Event`]s out, and the texts that ask for them.
+//! Adapters: bytes of a venue in, [`crate::venue::Event`]s out, and the texts that ask for them.
 //!
 //! Every venue's folder has the same files: `channel` (what is subscribed and how), `message` (the raw
 //! types, each with a real payload), `decode` (bytes to events), `rest` (paths and their weights: the seam of
