@@ -16,7 +16,7 @@ cargo xtask <command>
                 --speed <n|max>           speed of a replay (default 20)
                 --live                    connect to the real exchanges
                 --listen <addr>           default 127.0.0.1:8080
-                --debug                   the development profile instead of the release profile
+                --debug                   the development profile instead of the demo's
   test        format, lints, invariants, docs, page, Rust tests, browser tests
                 --only <step>             one step: fmt clippy invariants docs web rust browser
                 --verbose                 show each step's output as it comes

@@ -115,7 +115,13 @@ fn run_one(workspace: &Workspace, test: &Test, step: &Step, position: &str) -> R
 }
 
 fn fmt(workspace: &Workspace, log: &Log) -> Result<Tally> {
-    whole(&mut cargo(workspace, &["fmt", "--all", "--check", "--", "--color", "never"]), log)
+    whole(
+        &mut cargo(
+            workspace,
+            &["fmt", "--all", "--check", "--", "--color", "never"],
+        ),
+        log,
+    )
 }
 
 fn clippy(workspace: &Workspace, log: &Log) -> Result<Tally> {
