@@ -25,13 +25,10 @@ const REPLAY_SPEED: &str = "20";
 /// Builds, then becomes the `marketfeed` process: Ctrl-C reaches it and nothing is left behind.
 pub(crate) fn run(workspace: &Workspace, demo: &Demo) -> Result<()> {
     let started = Instant::now();
-    let log = |name: &str| Log {
-        path: workspace.logs().join(name),
-        verbose: false,
-    };
+    let log = |name: &str| Log::fresh(workspace.logs().join(name), false);
 
     println!("[1/3] page");
-    match web::build(workspace, &log("demo-web.log"))? {
+    match web::build(workspace, &log("demo-web.log")?)? {
         Built::Now => println!("      built, {}", clock(started.elapsed())),
         Built::Before => println!("      unchanged since the last build"),
     }
@@ -45,7 +42,7 @@ pub(crate) fn run(workspace: &Workspace, demo: &Demo) -> Result<()> {
         // Encryption is for the exchanges; a market of our own need not wait for it to be built.
         cargo.arg("--no-default-features");
     }
-    let built = process::run(cargo.current_dir(&workspace.root), &log("demo-build.log"))?;
+    let built = process::run(cargo.current_dir(&workspace.root), &log("demo-build.log")?)?;
     if !built.ok {
         bail!("cargo build failed; its output:\n{}", built.output);
     }
@@ -58,8 +55,10 @@ pub(crate) fn run(workspace: &Workspace, demo: &Demo) -> Result<()> {
     );
     println!();
     let mut marketfeed = Command::new(workspace.marketfeed(profile_dir(demo)));
+    // The first seconds of twenty symbols have a line each to tell; what matters here is what goes wrong.
     marketfeed
         .args(["up", "--listen", listen])
+        .args(["--log", "warn,standalone=info"])
         .args(market(demo));
     let error = marketfeed.exec();
     bail!(

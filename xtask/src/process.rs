@@ -35,6 +35,18 @@ pub(crate) struct Log {
     pub(crate) verbose: bool,
 }
 
+impl Log {
+    /// A log that begins empty: commands append to it, and it is to hold the newest run's alone.
+    pub(crate) fn fresh(path: PathBuf, verbose: bool) -> Result<Self> {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot replace {}", path.display()))
+            }
+            _ => Ok(Self { path, verbose }),
+        }
+    }
+}
+
 /// Runs `command` to its end without standard input.
 ///
 /// A command that cannot be started is an error; one that fails is a [`Finished`] with `ok` false.

@@ -1,11 +1,10 @@
 //! `cargo xtask test`: the steps of CI, one after another, and one line at the end.
 
 use std::env;
-use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::args::Test;
 use crate::install;
@@ -94,17 +93,7 @@ fn run_one(workspace: &Workspace, test: &Test, step: &Step, position: &str) -> R
     println!("{position} {}: {}", step.name, step.headline);
     let started = Instant::now();
     let path = workspace.logs().join(format!("{}.log", step.name));
-    // The log is appended to by the step's commands; it is the newest run's alone.
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot replace {}", path.display()));
-        }
-        _ => {}
-    }
-    let log = Log {
-        path,
-        verbose: test.verbose,
-    };
+    let log = Log::fresh(path, test.verbose)?;
     let tally = (step.run)(workspace, &log).unwrap_or_else(|error| {
         println!("{error:#}");
         Tally::one(false)
