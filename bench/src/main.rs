@@ -141,7 +141,7 @@ fn beside_peer() -> Result<()> {
 }
 
 fn per_second(what: &str, count: usize, cpu_s: &Spread) -> String {
-    let rate = |cpu_s: f64| grouped((count as f64 / cpu_s) as usize);
+    let rate = |cpu_s: f64| grouped_digits(&format!("{:.0}", count as f64 / cpu_s));
     let (median, low, high) = (rate(cpu_s.median), rate(cpu_s.high), rate(cpu_s.low));
     let each = cpu_s.median * 1e9 / count as f64;
     format!("{median:>12} {what}/s  ({low} to {high}), {each:.0} ns each")
@@ -149,7 +149,10 @@ fn per_second(what: &str, count: usize, cpu_s: &Spread) -> String {
 
 /// Groups of three, so that a person can read it.
 fn grouped(number: usize) -> String {
-    let digits = number.to_string();
+    grouped_digits(&number.to_string())
+}
+
+fn grouped_digits(digits: &str) -> String {
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {

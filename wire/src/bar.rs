@@ -137,7 +137,8 @@ impl Bar {
         {
             return contradiction("topic is of another bar");
         }
-        if self.interval.start_of(self.start_ms) != self.start_ms {
+        // Not by `start_of`: text from outside may hold the lowest start there is, and less has no type.
+        if self.start_ms.rem_euclid(self.interval.ms()) != 0 {
             return contradiction("start is no multiple of the interval");
         }
         let candle = &self.candle;
@@ -145,6 +146,18 @@ impl Bar {
             || candle.ids.is_some_and(|(first, last)| first > last)
         {
             return contradiction("ids do not fit the count");
+        }
+        if candle
+            .ids
+            .is_some_and(|(first, last)| last - first < candle.count - 1)
+        {
+            return contradiction("more trades than ids");
+        }
+        if self.completeness == Completeness::Quiet && candle.count > 0 {
+            return contradiction("quiet, and trades");
+        }
+        if !self.closed && self.rev > 0 {
+            return contradiction("amended while open");
         }
         if candle.low > candle.high
             || candle.open.max(candle.close) > candle.high

@@ -91,6 +91,23 @@ fn bars_that_contradict_themselves_are_refused() {
         "\"start\":9223372036854775807",
         "end is not start",
     );
+    check("\"count\":182", "\"count\":183", "more trades than ids");
+    check(
+        "\"completeness\":\"complete\"",
+        "\"completeness\":\"quiet\"",
+        "quiet, and trades",
+    );
+    check(
+        "\"closed\":true,\"rev\":0",
+        "\"closed\":false,\"rev\":1",
+        "amended while open",
+    );
+    let lowest = "\"start\":-9223372036854775808,\"end\":-9223372036854715808";
+    check(
+        "\"start\":1723161240000,\"end\":1723161300000",
+        lowest,
+        "multiple",
+    );
     assert!(
         Bar::decode(b"").is_err()
             && Bar::decode(b"[]").is_err()

@@ -121,6 +121,8 @@ proptest! {
         let topic = Topic::long(&instrument, interval);
         let topic = if short { Topic { venue: None, ..topic } } else { topic };
         let candle = if flat { Candle::flat(trades[0].price) } else { sum(&trades) };
+        let completeness = if flat { completeness } else { completeness.max(Completeness::Complete) };
+        let rev = if closed { rev } else { 0 };
         let bar = Bar {
             topic, instrument, interval, start_ms: interval.start_of(trades[0].time_ms), candle, closed, rev, completeness,
             close_no: numbers.0, epoch: numbers.1, seq: numbers.2, event_time_ms: times.0, publish_time_ms: times.1,
@@ -130,6 +132,25 @@ proptest! {
         // It is JSON for everyone else too, and holds no number that a double would spoil but the counters.
         let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
         prop_assert!(value["volume"].is_string() && value["open"].is_string());
+    }
+
+    #[test]
+    fn no_changed_bar_panics_the_decoder(
+        number in prop::sample::select(vec![
+            "-9223372036854775808", "9223372036854775807", "18446744073709551615", "-1", "0", "1e400", "null",
+        ]),
+        field in prop::sample::select(vec![
+            "start", "end", "count", "first_id", "last_id", "rev", "close_no", "epoch", "seq", "event_time", "publish_time",
+        ]),
+        other in prop::sample::select(vec!["start", "end", "count", "first_id", "last_id"]),
+    ) {
+        let mut text = include_str!("golden/bar-closed.json").to_owned();
+        for name in [field, other] {
+            let from = text.find(&format!("\"{name}\":")).unwrap() + name.len() + 3;
+            let to = from + text[from..].find([',', '}']).unwrap();
+            text.replace_range(from..to, number);
+        }
+        let _ = Bar::decode(text.as_bytes());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Two kinds of traffic, never mixed: *open bars* may be conflated, so the newest one a subject is
 //! all that anybody is owed; *closes* (and amendments) form one log in which every topic's
-//! `close_no` goes up by one, and which readers resume by sequence. [`Broker`] says what both must
+//! `close_no` goes up by one, and which readers resume by sequence. [`Broker`](crate::broker::Broker) says what both must
 //! keep; a shared contract suite (feature `contract`) checks every implementation of it.
 
 use async_trait::async_trait;

@@ -1,7 +1,7 @@
 //! Task groups: nothing runs in the background without an owner, a name and a known end.
 //!
-//! A [`Tasks`] owns what it started. Each task says what its exit means for the rest ([`OnExit`]);
-//! a stop asks all of them ([`Shutdown`]), waits up to a deadline, then cuts what is left and says
+//! A [`Tasks`](crate::tasks::Tasks) owns what it started. Each task says what its exit means for the rest ([`OnExit`](crate::tasks::OnExit));
+//! a stop asks all of them ([`Shutdown`](crate::shutdown::Shutdown)), waits up to a deadline, then cuts what is left and says
 //! which those were. Dropping the group cuts everything in it, so a group inside a task of another
 //! group dies with that task.
 
