@@ -4,6 +4,9 @@
 /// What instruments cost and how they step.
 mod listing;
 
+/// How a market feels for a while.
+mod mood;
+
 /// One instrument's market.
 mod walk;
 
@@ -93,7 +96,7 @@ impl Generator {
             let per_second = u128::from(self.plan.rate.max(1)) * 6 * u128::from(weight);
             let mean_us =
                 1_000_000 * u128::from(FILLS_PER_6_ORDERS) * u128::from(total) / per_second;
-            // Bursts and volatile moods add almost a half to it.
+            // Bursts and agitated moods add almost a half to it.
             let mean_us = u64::try_from(mean_us * 3 / 2).unwrap_or(u64::MAX);
             let mut walk = Walk::new(*terms, self.random.next(), mean_us, start_us);
             self.orders
@@ -184,6 +187,10 @@ impl Source for Live {
         self.0.next_step()
     }
 }
+
+#[cfg(test)]
+#[path = "statistics_tests.rs"]
+mod statistics;
 
 #[cfg(test)]
 mod tests {
