@@ -76,7 +76,7 @@ impl Options {
         }
     }
 
-    /// The longest that a stop takes: [`Service::run`] is over after that, whatever clients do.
+    /// The longest that a stop takes: [`Service::run`](crate::Service::run) is over after that, whatever clients do.
     #[must_use]
     pub fn stop_max(&self) -> Duration {
         self.linger + self.drain + self.close_wait + STOP_MARGIN
