@@ -9,7 +9,7 @@ use crate::close::CloseReason;
 use crate::frame::{self, Event, Opcode, Reader};
 use crate::hub::{ConnId, Hub};
 use crate::liveness::{Due, Liveness};
-use crate::native::Session;
+use crate::native::{REPLIES_LEN_MAX, Session};
 use crate::outbox::{Batch, Outbox};
 use crate::seats::Seat;
 use crate::shard::Limits;
@@ -85,14 +85,12 @@ pub(crate) struct Sent {
 
 /// Reads of one turn, so that a client that floods waits for the others.
 const READS_PER_TURN: usize = 2;
-/// Requests of one turn, for the same reason.
+/// Messages of one turn, for the same reason.
 const EVENTS_PER_TURN: usize = 64;
 /// Writes of one turn, for the same reason.
 const WRITES_PER_TURN: usize = 4;
 /// Bytes of one read.
 const READ_LEN: usize = 16 * 1024;
-/// Unsent replies above which no further request is read.
-const REPLIES_LEN_MAX: usize = 64 * 1024;
 
 impl Work {
     pub(crate) fn new(limits: Limits) -> Self {
@@ -203,7 +201,7 @@ impl Conn {
                 return Ok(Turn::Wait);
             }
             match self.socket.read(&mut work.input) {
-                Ok(0) => return Ok(Turn::Ended(self.reason())),
+                Ok(0) => return Ok(self.handle_end()),
                 Ok(len) if self.closing.is_none() => self.reader.handle_bytes(&work.input[..len]),
                 // Read away, so that the kernel does not answer with a reset, which could overtake the close frame.
                 Ok(_) => {}
@@ -213,6 +211,18 @@ impl Conn {
             }
         }
         Ok(Turn::Again)
+    }
+
+    /// The client says no more. One that said goodbye just before still gets the answer, and then the end.
+    fn handle_end(&mut self) -> Turn {
+        match &mut self.closing {
+            Some(closing) if !closing.composed => {
+                closing.heard = true;
+                self.readable = false;
+                Turn::Wait
+            }
+            _ => Turn::Ended(self.reason()),
+        }
     }
 
     /// Handles what the reader has; false if the turn's share ran out first.
@@ -336,14 +346,17 @@ impl Conn {
             frame::write_header(&mut work.out, Opcode::Ping, 0);
             work.sent.frames += 1;
         }
-        // A client that breaks the protocol gets nothing more; one that is sent away gets what it is owed.
+        // A client that breaks the protocol gets nothing more; one that is sent away first
+        // gets what it is owed, in as many frames as that takes, as far as the wait for its close allows.
         if self
             .closing
             .is_none_or(|closing| closing.reason == CloseReason::Drain)
         {
             self.compose_texts(hub, work);
         }
-        if let Some(closing) = &mut self.closing {
+        if let Some(closing) = &mut self.closing
+            && (closing.reason != CloseReason::Drain || self.outbox.is_empty())
+        {
             closing.composed = true;
             frame::write_close(&mut work.out, closing.reason);
             work.sent.frames += 1;

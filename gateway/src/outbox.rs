@@ -36,9 +36,11 @@ struct Sub {
     topic: TopicId,
     /// The open bar last sent, by the hub's count; 0 before the snapshot.
     sent: u32,
-    /// The next close's number; `None` if the hub knew of no close when it was last looked at, which makes
-    /// the first that came next.
+    /// The next close's number. Never above what the hub has next, except while the hub knows of no close: then
+    /// it is what the client claims to have, and `None` if it claims nothing.
     next: Option<NonZeroU64>,
+    /// The hub knew of no close when `next` was set, so that the first that comes decides.
+    unproven: bool,
     dirty: bool,
     /// Owes the newest close if there is no open bar: a snapshot for who has not said what they have.
     snapshot: bool,
@@ -79,26 +81,51 @@ impl Outbox {
     /// Adds a subscription and owes its snapshot. With `after`, owes each close after that number first.
     /// Subscribing again changes nothing; with `after`, it moves the cursor.
     pub(crate) fn subscribe(&mut self, hub: &Hub, topic: TopicId, after: Option<u64>) {
-        let after = after.map(|close_no| NonZeroU64::MIN.saturating_add(close_no));
+        let known = hub.next_close_no(topic);
+        let claim = after.map(|close_no| NonZeroU64::MIN.saturating_add(close_no));
         match self.place(topic) {
-            Ok(at) => {
-                if after.is_some() {
-                    self.subs[at].next = after;
-                    self.mark(topic);
-                }
-            }
-            Err(at) => {
-                let sub = Sub {
-                    topic,
-                    sent: 0,
-                    next: after.or_else(|| hub.next_close_no(topic)),
-                    dirty: false,
-                    snapshot: after.is_none(),
-                };
-                self.subs.insert(at, sub);
+            Ok(at) if claim.is_some() => {
+                let sub = &mut self.subs[at];
+                (sub.next, sub.unproven) = (cursor(claim, known), known.is_none());
                 self.mark(topic);
             }
+            Ok(_) => {}
+            Err(at) => self.insert(
+                at,
+                topic,
+                cursor(claim, known),
+                known.is_none(),
+                after.is_none(),
+            ),
         }
+    }
+
+    /// Adds a topic that has just appeared to a connection whose wildcard was there before it: owes each close
+    /// that has come, those of the flush in which it appeared included.
+    pub(crate) fn join(&mut self, topic: TopicId) {
+        if let Err(at) = self.place(topic) {
+            self.insert(at, topic, None, true, true);
+        }
+    }
+
+    fn insert(
+        &mut self,
+        at: usize,
+        topic: TopicId,
+        next: Option<NonZeroU64>,
+        unproven: bool,
+        snapshot: bool,
+    ) {
+        let sub = Sub {
+            topic,
+            sent: 0,
+            next,
+            unproven,
+            dirty: false,
+            snapshot,
+        };
+        self.subs.insert(at, sub);
+        self.mark(topic);
     }
 
     /// Takes a subscription away, with what it is owed; false if there was none.
@@ -188,6 +215,15 @@ impl Outbox {
     }
 }
 
+/// Where a subscription begins: behind what the client claims to have, but never behind what there is. A claim
+/// above that is of another history (one in memory begins anew with its process).
+fn cursor(claim: Option<NonZeroU64>, known: Option<NonZeroU64>) -> Option<NonZeroU64> {
+    match (claim, known) {
+        (Some(claim), Some(known)) => Some(claim.min(known)),
+        (claim, known) => claim.or(known),
+    }
+}
+
 /// A larger dirty set gives its memory back when it has been sent.
 const IDLE_CAPACITY_MAX: usize = 64;
 
@@ -223,10 +259,21 @@ impl Sub {
         true
     }
 
+    /// Sets the cursor by the first close, if that has come since. One at or below the claim says that the claim
+    /// is of another history: better some closes twice than one not at all.
+    fn prove(&mut self, hub: &Hub) {
+        if self.unproven
+            && let Some(first) = hub.first_close_no(self.topic)
+        {
+            self.next = Some(self.next.map_or(first, |claim| claim.min(first)));
+            self.unproven = false;
+        }
+    }
+
     /// Adds the closes from the cursor on and says how many; `None` if the batch is full before that is all.
     fn poll_closes(&mut self, hub: &mut Hub, len_max: usize, batch: &mut Batch) -> Option<usize> {
         let mut count = 0;
-        self.next = self.next.or_else(|| hub.first_close_no(self.topic));
+        self.prove(hub);
         while let Some((close_no, text)) =
             hub.close_from(self.topic, self.next.map_or(0, NonZeroU64::get))
         {

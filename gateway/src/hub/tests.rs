@@ -191,6 +191,7 @@ fn what_has_left_the_ring_and_what_never_came_is_missed() {
     };
     check(6, &[], Some(4), &["close 5", "close 6"]);
     check(6, &[], Some(6), &[]);
+    // Above what there is: a claim of another history, from now on.
     check(6, &[], Some(99), &[]);
     check(6, &[], None, &["close 6"]);
     check(2, &[], Some(4), &["close 5", "close 6"]);
@@ -273,4 +274,53 @@ fn wildcards_hear_of_topics_that_appear() {
     hub.forget(7, std::iter::empty());
     give(&mut hub, 0, Stream::new("kline:1d:BTC-USDT").open());
     assert!(hub.poll_joined().is_empty());
+}
+
+#[test]
+fn a_claim_of_another_history_does_not_silence_the_closes() {
+    let check = |before: usize, after: u64, first: u64, expect: &[&str]| {
+        let mut fixture = Fixture::new(64);
+        let mut btc = Stream::new(BTC);
+        btc.close_no = first - 1;
+        let bar = btc.open();
+        fixture.hub.learn(&bar.topic, &bar.instrument, bar.interval);
+        for _ in 0..before {
+            fixture.give(0, btc.close());
+        }
+        fixture.listen(BTC, Some(after));
+        let mut got = fixture.got();
+        for _ in 0..2 {
+            fixture.give(0, btc.close());
+            got.extend(fixture.got());
+        }
+        assert_eq!(got, expect, "{before} {after} {first}");
+    };
+    // The hub knows closes: the claim is cut to what there is.
+    check(3, 8_812, 1, &["close 4", "close 5"]);
+    check(3, u64::MAX, 1, &["close 4", "close 5"]);
+    check(3, 3, 1, &["close 4", "close 5"]);
+    check(3, 1, 1, &["close 2", "close 3", "close 4", "close 5"]);
+    // It knows none yet: the first one decides.
+    check(0, 8_812, 1, &["close 1", "close 2"]);
+    check(0, 8_812, 8_812, &["close 8812", "close 8813"]);
+    check(0, 8_812, 8_813, &["close 8813", "close 8814"]);
+    check(
+        0,
+        8_810,
+        8_813,
+        &["missed 8811-8812", "close 8813", "close 8814"],
+    );
+    check(0, 0, 1, &["close 1", "close 2"]);
+}
+
+#[test]
+fn a_claim_that_is_made_again_is_cut_as_well() {
+    let mut fixture = Fixture::new(64);
+    let mut btc = Stream::new(BTC);
+    fixture.give(0, btc.close());
+    fixture.listen(BTC, None);
+    assert_eq!(fixture.got(), ["close 1"]);
+    fixture.listen(BTC, Some(500));
+    fixture.give(0, btc.close());
+    assert_eq!(fixture.got(), ["close 2"]);
 }

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use crate::harness::{Running, Stream, options, within};
+use crate::harness::{HANDSHAKE, Running, Stream, options, within};
 
 const BTC: &str = "kline:1m:BTC-USDT";
 
@@ -121,7 +121,7 @@ async fn good_topics_of_a_request_count_beside_bad_ones() {
 async fn what_breaks_the_protocol_closes_with_its_code() {
     let gateway = Running::start(options());
     let check = async |name: &str, bytes: &[u8], code: u16| {
-        let mut socket = raw(&gateway).await;
+        let mut socket = gateway.raw().await;
         socket.write_all(bytes).await.unwrap();
         let mut answer = Vec::new();
         within(socket.read_to_end(&mut answer)).await.unwrap();
@@ -240,19 +240,4 @@ async fn pings_are_answered_with_their_payload() {
     client.send(Message::Ping(payload.clone())).await;
     assert_eq!(client.message().await, Message::Pong(payload));
     gateway.stop().await;
-}
-
-const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
-/// A socket whose handshake is done and answered.
-async fn raw(gateway: &Running) -> TcpStream {
-    let mut socket = TcpStream::connect(gateway.address).await.unwrap();
-    socket.write_all(HANDSHAKE.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        answer.push(within(socket.read_u8()).await.unwrap());
-    }
-    assert!(answer.starts_with(b"HTTP/1.1 101"));
-    socket
 }

@@ -14,6 +14,7 @@ use runtime::broker::{BarMessage, Broker};
 use runtime::shutdown::Shutdown;
 use runtime::tasks::{OnExit, Tasks};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
@@ -167,17 +168,29 @@ impl Running {
 
     /// A client whose kernel takes in little, so that it is soon behind when it does not read.
     pub(crate) async fn narrow_client(&self) -> Client {
+        let url = format!("ws://{}/ws", self.address);
+        let socket = MaybeTlsStream::Plain(self.narrow());
+        let (socket, _) = within(client_async(url, socket)).await.unwrap();
+        Client::new(socket)
+    }
+
+    fn narrow(&self) -> TcpStream {
         let socket =
             socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4 * 1024).unwrap();
         socket.connect(&self.address.into()).unwrap();
         socket.set_nonblocking(true).unwrap();
-        let socket = TcpStream::from_std(socket.into()).unwrap();
-        let url = format!("ws://{}/ws", self.address);
-        let (socket, _) = within(client_async(url, MaybeTlsStream::Plain(socket)))
-            .await
-            .unwrap();
-        Client::new(socket)
+        TcpStream::from_std(socket.into()).unwrap()
+    }
+
+    /// A bare socket whose handshake is done and answered.
+    pub(crate) async fn raw(&self) -> TcpStream {
+        shake_hands(TcpStream::connect(self.address).await.unwrap()).await
+    }
+
+    /// As [`Running::raw`], with a kernel that takes in little.
+    pub(crate) async fn narrow_socket(&self) -> TcpStream {
+        shake_hands(self.narrow()).await
     }
 
     /// Waits until the gateway has heard of so many topics.
@@ -299,6 +312,20 @@ impl Client {
             }
         }
     }
+}
+
+/// An opening handshake in whole.
+pub(crate) const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+async fn shake_hands(mut socket: TcpStream) -> TcpStream {
+    socket.write_all(HANDSHAKE.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(within(socket.read_u8()).await.unwrap());
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"));
+    socket
 }
 
 pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {

@@ -17,6 +17,9 @@ mod bad_input;
 /// Clients that do not read, or do not answer.
 mod slow;
 
+/// Clients that ask more than they listen.
+mod flood;
+
 /// Stopping.
 mod drain;
 
