@@ -31,7 +31,8 @@ pub enum StartWhen {
 pub struct Progress {
     /// Whether the gate has opened.
     pub started: bool,
-    /// Whether the source has come to its end. The last message has then been handed to every connection.
+    /// Whether the source has come to its end. The last message of it has then been handed to every connection;
+    /// only the clock goes on showing.
     pub ended: bool,
     /// Trades made so far.
     pub trades: u64,

@@ -1,6 +1,7 @@
 //! Plays one venue's source: waits for the gate, paces the steps, and lets the venue's clock tick between them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -13,11 +14,30 @@ use crate::source::Source;
 /// far less than a minute, so that no bar is closed that the recording does not hold whole.
 const TAIL_S: u32 = 3;
 
+/// How often a venue whose source is over says so by its clock.
+const IDLE_EVERY: Duration = Duration::from_secs(1);
+
+/// A connector gives a feed up whose clock stands still, and the shortest patience that we know of is ten seconds:
+/// every fifth of the idle messages, the clock moves by the least it can. A second then takes 83 minutes.
+const IDLE_PER_CREEP: u64 = 5;
+
 /// A source that never waits (full speed, nobody connected) lets others run after this many steps.
 const STEPS_PER_YIELD: u32 = 256;
 
-/// Runs until the source ends; recordings are read in this task, a buffer at a time.
-pub(crate) async fn run(exchange: Arc<Exchange>, mut source: Box<dyn Source>) {
+/// Plays the source, then keeps its connections from falling silent, until it is dropped.
+pub(crate) async fn run(exchange: Arc<Exchange>, source: Box<dyn Source>) {
+    play(&exchange, source).await;
+    for tick in 1u64.. {
+        tokio::time::sleep(IDLE_EVERY).await;
+        let creep_ms = i64::from(tick.is_multiple_of(IDLE_PER_CREEP));
+        exchange
+            .publish(|market| Some(market.handle_idle(creep_ms)))
+            .await;
+    }
+}
+
+/// Plays until the source ends; recordings are read in this task, a buffer at a time.
+async fn play(exchange: &Exchange, mut source: Box<dyn Source>) {
     exchange.started().await;
     let begin_ns = source.handle_start(jiff::Timestamp::now().as_millisecond());
     let mut clock = Clock {
@@ -127,11 +147,11 @@ mod tests {
     }
 
     /// Plays all of it under tokio's paused clock, and gives when (real milliseconds) each event came.
-    async fn play(speed: Speed) -> Vec<(u128, Arc<Event>)> {
+    async fn events(speed: Speed) -> Vec<(u128, Arc<Event>)> {
         let (exchange, source) = exchange(speed, StartWhen::Immediately);
         let mut seat = exchange.enter();
         let begun = Instant::now();
-        let feed = run(Arc::clone(&exchange), Box::new(source));
+        let feed = play(&exchange, Box::new(source));
         let collect = async {
             let mut events = Vec::new();
             while let Some(event) = seat.mailbox.recv().await {
@@ -148,7 +168,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn at_speed_one_each_event_comes_at_its_own_time() {
-        let events = play(Speed::Times(1.0)).await;
+        let events = events(Speed::Times(1.0)).await;
         let first_ms = events[0].1.clock_ms;
         let seconds: Vec<_> = events
             .iter()
@@ -179,7 +199,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn at_full_speed_nothing_waits_and_the_events_are_the_same() {
-        let (slow, fast) = (play(Speed::Times(1.0)).await, play(Speed::Max).await);
+        let (slow, fast) = (events(Speed::Times(1.0)).await, events(Speed::Max).await);
         assert!(fast.iter().all(|(at_ms, _)| *at_ms == 0));
         let kinds = |events: &[(u128, Arc<Event>)]| {
             events
@@ -191,9 +211,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn when_the_source_is_over_its_clock_goes_on_showing_and_no_bar_changes() {
+        let (exchange, source) = exchange(Speed::Times(100.0), StartWhen::Immediately);
+        let symbol = source.summary().listed[0].symbol.clone();
+        let bars = || {
+            let truth = |market: &Market| market.truth(&symbol, wire::Interval::S1, None, None);
+            exchange.with_market(truth).unwrap()
+        };
+        let mut seat = exchange.enter();
+        let _feed = tokio::spawn(run(Arc::clone(&exchange), Box::new(source)));
+        let mut progress = exchange.progress();
+        progress.wait_for(|progress| progress.ended).await.unwrap();
+        let (before, end_ms) = (bars(), exchange.with_market(Market::clock_ms).unwrap());
+        let begun = Instant::now();
+        let mut idle = Vec::new();
+        while begun.elapsed() < Duration::from_secs(3_600) {
+            let event = seat.mailbox.recv().await.unwrap();
+            if let EventKind::Idle(second_ms) = event.kind {
+                assert_eq!(second_ms, end_ms, "the last whole second, again");
+                idle.push((begun.elapsed().as_secs(), event.clock_ms));
+            }
+        }
+        assert!(idle.iter().map(|(at_s, _)| *at_s).eq(1..=3_600));
+        let moved = |pair: &[(u64, i64)]| pair[1].1 - pair[0].1;
+        assert!(idle.windows(2).all(|pair| (0..=1).contains(&moved(pair))));
+        // Whoever gives up a clock that has not moved for ten seconds does not.
+        assert!(idle.windows(6).all(|six| six[0].1 < six[5].1));
+        assert_eq!(bars(), before);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn nothing_plays_before_the_gate_opens() {
         let (exchange, source) = exchange(Speed::Max, StartWhen::Manually);
-        let mut feed = std::pin::pin!(run(Arc::clone(&exchange), Box::new(source)));
+        let mut feed = std::pin::pin!(play(&exchange, Box::new(source)));
         let waited = tokio::time::timeout(std::time::Duration::from_secs(3_600), &mut feed).await;
         assert!(waited.is_err() && exchange.with_market(Market::position) == 0);
         exchange.start();
@@ -222,7 +272,7 @@ mod tests {
         );
         let exchange = Arc::new(exchange);
         let _idle = exchange.enter();
-        run(Arc::clone(&exchange), Box::new(source)).await;
+        play(&exchange, Box::new(source)).await;
         let progress = exchange.progress().borrow().clone();
         assert!(
             progress.ended && progress.connections == 0 && progress.trades >= 20_000,

@@ -82,6 +82,8 @@ pub enum EventKind {
     },
     /// The venue's clock has passed a whole second, given in Unix milliseconds.
     Second(i64),
+    /// The source is over. Its last whole second (Unix milliseconds) is told again, at a clock that hardly moves.
+    Idle(i64),
     /// The venue goes away soon (Binance's `serverShutdown`).
     Shutdown,
 }
@@ -191,6 +193,13 @@ impl Market {
     pub fn handle_second(&mut self, second_ms: i64) -> Event {
         self.clock_ms = self.clock_ms.max(second_ms);
         self.event(EventKind::Second(second_ms))
+    }
+
+    /// The source is over, and the venue's clock goes on by so little.
+    pub fn handle_idle(&mut self, creep_ms: i64) -> Event {
+        let second_ms = self.clock_ms - self.clock_ms.rem_euclid(1_000);
+        self.clock_ms = self.clock_ms.saturating_add(creep_ms);
+        self.event(EventKind::Idle(second_ms))
     }
 
     /// The venue announces that it goes away.

@@ -218,7 +218,10 @@ impl Session {
     }
 
     /// Klines as the exchange pushes them: each second for 1s, each two seconds and at the close for the others.
-    fn send_klines(&mut self, second_ms: i64, position: u64, market: &Market) {
+    /// When the market is over, all of them each second, recorded ones too, at the time that its clock shows.
+    fn send_klines(&mut self, second_ms: i64, event: &Event, market: &Market) {
+        let idle = matches!(event.kind, EventKind::Idle(_));
+        let event_ms = if idle { event.clock_ms } else { second_ms } + 1;
         let klines: Vec<_> = self
             .streams
             .iter()
@@ -228,14 +231,14 @@ impl Session {
             let start_ms = interval.start_of(second_ms - 1);
             let closed = start_ms.saturating_add(interval.ms()) == second_ms;
             let due = interval == Interval::S1 || closed || second_ms % 2_000 == 0;
-            if !due || market.recorded_streams.contains(&stream) {
+            if !idle && (!due || market.recorded_streams.contains(&stream)) {
                 continue;
             }
             let Some((_, tape)) = market.by_native(&native) else {
                 continue;
             };
-            if let Some(row) = tape.row(interval, start_ms, position) {
-                let data = frames::kline(&native, interval, &row, second_ms + 1, closed);
+            if let Some(row) = tape.row(interval, start_ms, event.position) {
+                let data = frames::kline(&native, interval, &row, event_ms, closed);
                 self.send(Class::Tick, &stream, &data);
             }
         }
@@ -307,7 +310,9 @@ impl venue::Session for Session {
                     self.send_recorded(class, stream, frame);
                 }
             }
-            EventKind::Second(second_ms) => self.send_klines(*second_ms, event.position, market),
+            EventKind::Second(second_ms) | EventKind::Idle(second_ms) => {
+                self.send_klines(*second_ms, event, market);
+            }
             EventKind::Shutdown => {
                 self.send(
                     Class::Other,

@@ -270,3 +270,35 @@ fn the_server_says_that_it_goes_away() {
         [r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":5000}}"#]
     );
 }
+
+#[test]
+fn a_market_that_is_over_repeats_its_last_klines_at_a_clock_that_creeps() {
+    let mut pair = open("/ws", "");
+    let subscribe =
+        r#"{"method":"SUBSCRIBE","params":["btcusdt@kline_1s","btcusdt@kline_1m"],"id":1}"#;
+    pair.text(0, subscribe);
+    pair.trade(7, 60_500, "11");
+    let last = pair.second(62_000);
+    assert_eq!(last.len(), 2);
+    let mut idle = |creep_ms| {
+        let event = pair.market.handle_idle(creep_ms);
+        pair.session.handle_event(0, &event, &pair.market);
+        pair.out()
+    };
+    assert_eq!(idle(0), last);
+    let at = |event_ms: &str| -> Vec<String> {
+        let moved = |text: &String| text.replace("\"E\":62001,", event_ms);
+        last.iter().map(moved).collect()
+    };
+    assert_eq!(idle(1), at("\"E\":62002,"));
+    assert_eq!(idle(0), at("\"E\":62002,"));
+
+    // A recording's own klines came from it; after its end there is no other source of them.
+    pair.market
+        .recorded_streams
+        .insert("btcusdt@kline_1s".to_owned());
+    assert!(pair.second(63_000).is_empty());
+    let event = pair.market.handle_idle(0);
+    pair.session.handle_event(0, &event, &pair.market);
+    assert_eq!(pair.out().len(), 2);
+}

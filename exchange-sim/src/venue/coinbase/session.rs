@@ -152,22 +152,22 @@ impl Session {
         }
     }
 
-    fn send_heartbeats(&mut self, second_ms: i64, position: u64, market: &Market) {
+    /// A heartbeat of each product at this time; where a recording has its own, only after its end.
+    fn send_heartbeats(&mut self, time_ms: i64, event: &Event, market: &Market) {
+        let idle = matches!(event.kind, EventKind::Idle(_));
         for symbol in self.channels.get("heartbeat").into_iter().flatten() {
-            if market
-                .recorded_streams
-                .contains(&format!("heartbeat:{symbol}"))
-            {
+            let stream = format!("heartbeat:{symbol}");
+            if !idle && market.recorded_streams.contains(&stream) {
                 continue;
             }
             let last = market
                 .tapes
                 .get(symbol)
-                .and_then(|tape| tape.last_at(position));
+                .and_then(|tape| tape.last_at(event.position));
             let text = frames::heartbeat(
                 symbol,
                 last.map_or(0, |execution| execution.trade.id),
-                second_ms,
+                time_ms,
             );
             self.outputs.push_back(Output::Text(Class::Tick, text));
         }
@@ -227,8 +227,9 @@ impl venue::Session for Session {
                 }
             }
             EventKind::Second(second_ms) => {
-                self.send_heartbeats(*second_ms, event.position, market);
+                self.send_heartbeats(*second_ms, event, market);
             }
+            EventKind::Idle(_) => self.send_heartbeats(event.clock_ms, event, market),
             EventKind::Trades { .. } | EventKind::Shutdown => {}
         }
     }

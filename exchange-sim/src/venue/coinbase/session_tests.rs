@@ -149,3 +149,26 @@ fn heartbeats_name_the_last_trade_of_each_product() {
     ];
     assert_eq!(out(&mut session), expect);
 }
+
+#[test]
+fn a_market_that_is_over_goes_on_with_heartbeats_at_a_clock_that_creeps() {
+    let (mut session, mut market) = (open(), market());
+    market
+        .recorded_streams
+        .insert("heartbeat:BTC-USD".to_owned());
+    let subscribe = r#"{"type":"subscribe","product_ids":["BTC-USD"],"channels":["heartbeat"]}"#;
+    session.handle_text(0, subscribe, &market);
+    out(&mut session);
+    trade(&mut market, 7);
+    let second = market.handle_second(2_000);
+    session.handle_event(0, &second, &market);
+    assert!(out(&mut session).is_empty(), "the recording has its own");
+    for (creep_ms, time) in [(0, "00:00:02.000000Z"), (1, "00:00:02.001000Z")] {
+        let event = market.handle_idle(creep_ms);
+        session.handle_event(0, &event, &market);
+        let expect = format!(
+            r#"{{"type":"heartbeat","last_trade_id":7,"product_id":"BTC-USD","sequence":29,"time":"1970-01-01T{time}"}}"#
+        );
+        assert_eq!(out(&mut session), [expect]);
+    }
+}

@@ -181,10 +181,10 @@ impl venue::Session for Session {
                     self.send(now_ms, Class::Trade, TRADES, &event);
                 }
             }
-            EventKind::Second(second_ms) => {
+            EventKind::Second(time_ms) | EventKind::Idle(time_ms) => {
                 if self.channels.contains_key(HEARTBEATS) {
                     self.heartbeats += 1;
-                    let event = frames::heartbeat(*second_ms, self.heartbeats);
+                    let event = frames::heartbeat(*time_ms, self.heartbeats);
                     self.send(now_ms, Class::Tick, HEARTBEATS, &event);
                 }
             }

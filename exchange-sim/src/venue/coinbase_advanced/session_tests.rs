@@ -119,3 +119,21 @@ fn what_is_wrong_is_an_error_without_a_number() {
         );
     }
 }
+
+#[test]
+fn a_market_that_is_over_goes_on_with_heartbeats_at_a_clock_that_creeps() {
+    let (mut session, mut market) = (open(), market());
+    session.handle_text(0, r#"{"type":"subscribe","channel":"heartbeats"}"#, &market);
+    let second = market.handle_second(5_000);
+    session.handle_event(0, &second, &market);
+    out(&mut session);
+    let event = market.handle_idle(1);
+    session.handle_event(60_000, &event, &market);
+    let sent = out(&mut session);
+    assert!(
+        sent[0].contains(r#""timestamp":"1970-01-01T00:00:05.001000000Z","sequence_num":2,"#)
+            && sent[0].contains(r#""heartbeat_counter":2"#),
+        "{sent:?}"
+    );
+    assert_eq!(session.poll_timeout(), Some(135_000));
+}
