@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::BoolishValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use exchange_sim::{Kind, Speed};
 use runtime::args::LogArgs;
@@ -50,7 +49,7 @@ pub struct Up {
     #[arg(
         long,
         env = "MARKETFEED_LIVE",
-        value_parser = BoolishValueParser::new(),
+        value_parser = on,
         num_args = 0,
         default_missing_value = "true"
     )]
@@ -75,9 +74,10 @@ pub struct Up {
     )]
     pub speed: Option<SpeedArg>,
 
-    /// Make up a market for these symbols: [<venue>:]<symbol>,... where the venue is binance-spot if not named
+    /// The symbols of a market that is made up.
     #[arg(
         long,
+        help = "Make up a market for these symbols: [<venue>:]<symbol>,... where the venue is binance-spot if not named",
         value_name = "SYMBOLS",
         env = "MARKETFEED_GENERATE",
         value_delimiter = ','
@@ -92,10 +92,11 @@ pub struct Up {
     #[arg(long, value_name = "N", env = "MARKETFEED_RATE", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rate: u32,
 
-    /// Carry these symbols only: [<venue>:]<symbol>,... Without it, all that a recording or --generate has, and
-    /// BTC-USDT, ETH-USDT and coinbase:BTC-USD of the exchanges
+    /// Which of the market's symbols are carried.
     #[arg(
         long,
+        help = "Carry these symbols only: [<venue>:]<symbol>,... Without it, all that a recording or --generate has, \
+                and BTC-USDT, ETH-USDT and coinbase:BTC-USD of the exchanges",
         value_name = "SYMBOLS",
         env = "MARKETFEED_SYMBOLS",
         value_delimiter = ','
@@ -231,6 +232,14 @@ fn kind(venue: &str) -> Result<Kind, ValueError> {
     Kind::from_name(venue).ok_or_else(|| ValueError::UnknownVenue(venue.chars().take(64).collect()))
 }
 
+/// The value of a flag's variable: it switches on, and is unset to switch off.
+fn on(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        _ => Err("write true, or unset the variable".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -293,6 +302,12 @@ mod tests {
         assert_eq!(up.speed, Some(SpeedArg(Speed::Max)));
         let up = parse("--live --symbols BTC-USDT").unwrap();
         assert_eq!((up.live, up.speed), (Some(true), None));
+    }
+
+    #[test]
+    fn a_variable_only_switches_on() {
+        assert_eq!((on("true"), on("1")), (Ok(true), Ok(true)));
+        assert!(on("false").is_err() && on("").is_err());
     }
 
     #[test]
