@@ -2,8 +2,10 @@
 //! WebSocket.
 
 use std::convert::Infallible;
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,12 +27,17 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tower::ServiceExt;
 use wire::api::ErrorBody;
 
+use crate::close::CloseReason;
+use crate::frame;
 use crate::inbox::{Arrival, Inbox};
 use crate::metrics::Metrics;
 use crate::seats::{Seat, Seats};
 
 /// How long a client may take to send a request's head, and how long it may idle between two.
 const HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// A client whose time for HTTP is over may take this part of it more for the rest of its response.
+const HTTP_LAST_PART: u32 = 10;
 
 /// Bytes that the kernel holds of a connection before it reports backlog: what is beyond stays with us,
 /// where a newer bar can still overtake it. Two of the usual frames.
@@ -42,6 +49,8 @@ pub(crate) struct Door {
     pub(crate) seats: Arc<Seats>,
     pub(crate) inboxes: Arc<[Inbox]>,
     pub(crate) metrics: Metrics,
+    /// How long a connection may speak HTTP before it is told to end.
+    pub(crate) http_life_max: Duration,
     /// How long unacknowledged data may stay so before the kernel gives the connection up.
     pub(crate) user_timeout: Duration,
 }
@@ -74,35 +83,84 @@ impl Door {
 
     /// Serves HTTP on a connection until it ends, or becomes a WebSocket and goes to its shard.
     pub(crate) async fn serve(self, socket: TcpStream, peer: SocketAddr, router: Router) {
+        // Now already: a client that does not read its response is given up by the kernel too.
+        let set = socket2::SockRef::from(&socket).set_tcp_user_timeout(Some(self.user_timeout));
+        if let Err(error) = set {
+            return tracing::debug!(%error, %peer, "a connection broke at once");
+        }
         let slot = Slot::default();
-        let service = service_fn(|mut request: Request<Incoming>| {
-            request.extensions_mut().insert(slot.clone());
-            request.extensions_mut().insert(ConnectInfo(peer));
-            let router = router.clone();
-            async move { Ok::<_, Infallible>(router.oneshot(request).await.into_response()) }
-        });
-        let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_WAIT_MAX)
-            .serve_connection(TokioIo::new(socket), service)
-            .without_shutdown()
-            .await;
-        let parts = match served {
-            Ok(parts) => parts,
-            Err(error) => return tracing::debug!(%error, %peer, "http connection ended"),
+        let Some((io, leftover)) = self.serve_http(socket, peer, router, &slot).await else {
+            return;
         };
         let Some(seat) = slot.take() else {
             return;
         };
-        match self.settle(parts.io.into_inner()) {
-            Ok(socket) => self.inboxes[seat.shard()].put_arrival(Arrival {
-                socket,
-                leftover: parts.read_buf,
-                seat,
-                peer,
-            }),
+        let shard = seat.shard();
+        match self.settle(io.into_inner()) {
+            Ok(socket) => {
+                let arrival = Arrival {
+                    socket,
+                    leftover,
+                    seat,
+                    peer,
+                };
+                if let Err(arrival) = self.inboxes[shard].put_arrival(arrival) {
+                    self.send_away(&arrival);
+                }
+            }
             Err(error) => tracing::debug!(%error, %peer, "a socket could not be taken over"),
         }
+    }
+
+    /// Speaks HTTP until the client ends it, until it becomes something else, or until its time is over. Then it is
+    /// told to end, and has a little longer to take the rest of its response.
+    async fn serve_http(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        router: Router,
+        slot: &Slot,
+    ) -> Option<(TokioIo<TcpStream>, Bytes)> {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(slot.clone());
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let router = router.clone();
+            // hyper wants it on the heap to be asked when the connection is to end.
+            Box::pin(
+                async move { Ok::<_, Infallible>(router.oneshot(request).await.into_response()) },
+            )
+        });
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_WAIT_MAX)
+            .serve_connection(TokioIo::new(socket), service);
+        let mut served = Err(());
+        for wait in [self.http_life_max, self.http_life_max / HTTP_LAST_PART] {
+            let end = poll_fn(|cx| connection.poll_without_shutdown(cx));
+            if let Ok(end) = tokio::time::timeout(wait, end).await {
+                served = Ok(end);
+                break;
+            }
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        match served {
+            Ok(Ok(())) => {
+                let http1::Parts { io, read_buf, .. } = connection.into_parts();
+                return Some((io, read_buf));
+            }
+            Ok(Err(error)) => tracing::debug!(%error, %peer, "http connection ended"),
+            Err(()) => tracing::debug!(%peer, "http connection cut: its time was over"),
+        }
+        None
+    }
+
+    /// Says goodbye on a connection whose shard ended during its handshake.
+    fn send_away(&self, arrival: &Arrival) {
+        let mut bytes = Vec::new();
+        frame::write_close(&mut bytes, CloseReason::Drain);
+        // A socket that has sent only its handshake has room for it; if not, it ends without.
+        let _ = (&arrival.socket).write(&bytes);
+        self.metrics.closed(CloseReason::Drain);
     }
 
     /// Takes the socket off this runtime and sets it up for its life as a WebSocket.
@@ -111,7 +169,6 @@ impl Door {
         let options = socket2::SockRef::from(&socket);
         options.set_tcp_nodelay(true)?;
         options.set_tcp_notsent_lowat(NOTSENT_LOWAT)?;
-        options.set_tcp_user_timeout(Some(self.user_timeout))?;
         Ok(socket)
     }
 
@@ -127,7 +184,12 @@ impl Door {
         };
         let Some(seat) = self.seats.take() else {
             self.metrics.refused.inc();
-            return Refusal::Full.into_response();
+            let refusal = if self.seats.is_closed() {
+                Refusal::Stopping
+            } else {
+                Refusal::Full
+            };
+            return refusal.into_response();
         };
         slot.put(seat);
         let headers = [
@@ -154,6 +216,8 @@ enum Refusal {
     Key,
     #[error("all places are taken, try again later")]
     Full,
+    #[error("the gateway is stopping, connect again")]
+    Stopping,
 }
 
 impl Refusal {
@@ -165,6 +229,7 @@ impl Refusal {
             Self::Version => (StatusCode::UPGRADE_REQUIRED, "bad_websocket_version"),
             Self::Key => (StatusCode::BAD_REQUEST, "bad_websocket_key"),
             Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "no_place"),
+            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
         }
     }
 }
@@ -182,6 +247,8 @@ impl IntoResponse for Refusal {
                 (header::SEC_WEBSOCKET_VERSION, "13"),
             ],
             Self::Full => &[(header::RETRY_AFTER, "5")],
+            // Behind a load balancer another gateway answers the next try.
+            Self::Stopping => &[(header::RETRY_AFTER, "1"), (header::CONNECTION, "close")],
             Self::Http | Self::Key => &[],
         };
         for (name, value) in hints {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use runtime::broker::BarMessage;
-use wire::Topic;
+use wire::Subject;
 
 use crate::seats::Seat;
 
@@ -35,8 +35,9 @@ pub(crate) struct Arrival {
 pub(crate) struct Contents {
     /// New connections; as many as there are seats at most.
     pub(crate) arrivals: Vec<Arrival>,
-    /// The newest open bar of each topic that has moved; as many as there are topics at most.
-    pub(crate) opens: IndexMap<Topic, BarMessage>,
+    /// The newest open bar of each stream that has moved; as many as there are streams at most. By subject, not by
+    /// topic: while a configuration changes two venues may both give a symbol its short topic.
+    pub(crate) opens: IndexMap<Subject, BarMessage>,
     /// Closes, in the log's order; [`CLOSES_MAX`] at most.
     pub(crate) closes: VecDeque<BarMessage>,
     /// Close all connections over this time, then end.
@@ -55,6 +56,8 @@ struct State {
     contents: Contents,
     /// The shard sleeps and is to be woken. While it is busy or gathers it will look by itself.
     asleep: bool,
+    /// The shard has ended.
+    ended: bool,
 }
 
 impl Inbox {
@@ -66,24 +69,46 @@ impl Inbox {
         }
     }
 
-    /// Hands over a connection.
-    pub(crate) fn put_arrival(&self, arrival: Arrival) {
-        self.put(|contents| contents.arrivals.push(arrival));
+    /// Hands over a connection; gives it back if the shard has ended.
+    pub(crate) fn put_arrival(&self, arrival: Arrival) -> Result<(), Arrival> {
+        let mut state = self.lock();
+        if state.ended {
+            return Err(arrival);
+        }
+        state.contents.arrivals.push(arrival);
+        self.wake(state);
+        Ok(())
     }
 
-    /// Puts open bars. Of one topic the newest stays, and one of a higher epoch before all: what the hub
-    /// would fence off must not push out what it would take.
-    pub(crate) fn put_opens(&self, messages: &[BarMessage]) {
+    /// Ends the shard: no connection is taken any more. False if one has come already.
+    pub(crate) fn end(&self) -> bool {
+        let mut state = self.lock();
+        state.ended = state.contents.arrivals.is_empty();
+        state.ended
+    }
+
+    /// Puts open bars and says how many were overtaken here. Of one stream the newest stays, and one of a higher
+    /// epoch before all: what the hub would fence off must not push out what it would take.
+    pub(crate) fn put_opens(&self, messages: &[BarMessage]) -> usize {
         self.put(|contents| {
+            let mut overtaken = 0;
             for message in messages {
-                let known = contents.opens.get(&message.bar.topic);
-                if known.is_none_or(|known| rank(known) < rank(message)) {
-                    contents
-                        .opens
-                        .insert(message.bar.topic.clone(), message.clone());
+                match contents.opens.get_mut(&message.subject) {
+                    Some(known) => {
+                        overtaken += 1;
+                        if rank(known) < rank(message) {
+                            *known = message.clone();
+                        }
+                    }
+                    None => {
+                        contents
+                            .opens
+                            .insert(message.subject.clone(), message.clone());
+                    }
                 }
             }
-        });
+            overtaken
+        })
     }
 
     /// Puts closes; says how many old ones were dropped for them.
@@ -123,13 +148,17 @@ impl Inbox {
     fn put<T>(&self, change: impl FnOnce(&mut Contents) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state.contents);
+        self.wake(state);
+        result
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
         let wake = std::mem::take(&mut state.asleep);
         drop(state);
         if wake && let Err(error) = self.waker.wake() {
             // An eventfd write fails only when the shard's poll is gone, and then nobody is to be woken.
             tracing::debug!(%error, "a shard could not be woken");
         }
-        result
     }
 
     /// No holder panics with the contents half changed.
@@ -177,12 +206,29 @@ mod tests {
         btc.epoch = 0;
         btc.start_no += 1;
         let fenced = btc.open();
-        inbox.put_opens(&[old.clone(), new.clone(), eth.open()].map(message));
-        inbox.put_opens(&[fenced, old].map(message));
+        let first = [old.clone(), new.clone(), eth.open()].map(message);
+        assert_eq!(inbox.put_opens(&first), 1);
+        assert_eq!(inbox.put_opens(&[fenced, old].map(message)), 2);
         let opens = inbox.take().opens;
         assert_eq!(opens.len(), 2);
-        assert_eq!(*opens[&new.topic].bar, new);
+        assert_eq!(*opens[&first[0].subject].bar, new);
         assert!(inbox.take().opens.is_empty());
+    }
+
+    #[test]
+    fn venues_that_share_a_short_topic_do_not_push_each_other_out() {
+        let (_poll, inbox) = inbox();
+        let mut one = Stream::new("kline:1m:BTC-USDT");
+        let mut other = Stream::new("kline:1m:BTC-USDT").at("coinbase");
+        other.epoch = 2;
+        inbox.put_opens(&[one.open(), other.open()].map(message));
+        let venues: Vec<String> = inbox
+            .take()
+            .opens
+            .into_values()
+            .map(|message| message.bar.instrument.venue.to_string())
+            .collect();
+        assert_eq!(venues, ["binance-spot", "coinbase"]);
     }
 
     #[test]

@@ -66,7 +66,8 @@ impl Intake {
             retry.reset();
             self.metrics.received_open(messages.len());
             for inbox in self.inboxes.iter() {
-                inbox.put_opens(&messages);
+                let overtaken = inbox.put_opens(&messages);
+                self.metrics.inbox_conflated.inc_by(overtaken as u64);
             }
             // Last: a client that connects when it sees a topic listed reaches a shard that has it.
             self.catalogue.learn(messages.iter());
@@ -117,13 +118,12 @@ impl Intake {
             if let Some(last) = closes.last() {
                 *from = CloseStart::After(last.sequence);
             }
-            self.catalogue
-                .learn(closes.iter().map(|close| &close.message));
             for inbox in self.inboxes.iter() {
                 let messages = closes.iter().map(|close| close.message.clone());
                 let dropped = inbox.put_closes(messages);
                 self.metrics.inbox_dropped.inc_by(dropped as u64);
             }
+            // Last, as for the open bars.
             self.catalogue
                 .learn(closes.iter().map(|close| &close.message));
             closes.clear();

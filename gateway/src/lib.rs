@@ -15,6 +15,9 @@ pub mod service;
 /// Which topics are carried, as far as is known.
 pub mod catalogue;
 
+/// Room in the table of open files.
+mod files;
+
 /// The upgrade request, and the socket taken over from HTTP.
 mod handshake;
 

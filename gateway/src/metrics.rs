@@ -17,14 +17,16 @@ pub(crate) struct Metrics {
     closes: Family<CloseLabels, Counter>,
     /// Handshakes refused because all places are taken.
     pub(crate) refused: Counter,
-    /// WebSocket frames handed to the kernel.
+    /// WebSocket frames composed for their connections.
     pub(crate) frames_sent: Counter,
     /// Bytes handed to the kernel.
     pub(crate) bytes_sent: Counter,
-    /// Bars handed to the kernel, replies included.
+    /// Bars and replies in the frames composed.
     pub(crate) messages_sent: Counter,
     /// Open bars that a connection did not get because a newer one overtook them.
     pub(crate) conflated: Counter,
+    /// Open bars that were overtaken before their shard looked: no connection of it got them.
+    pub(crate) inbox_conflated: Counter,
     /// Closes that a shard's inbox could not hold.
     pub(crate) inbox_dropped: Counter,
     received: Family<KindLabels, Counter>,
@@ -59,6 +61,7 @@ impl Metrics {
             bytes_sent,
             messages_sent,
             conflated,
+            inbox_conflated,
             inbox_dropped,
             received,
             refused_bars,
@@ -69,17 +72,22 @@ impl Metrics {
         registry.register("ws_connections", "Open WebSockets", connections);
         registry.register("ws_close", "WebSockets ended, by reason", closes);
         registry.register("ws_refused", "Handshakes refused: no place", refused);
-        registry.register("ws_frames_sent", "Frames handed to the kernel", frames_sent);
+        registry.register("ws_frames_sent", "Frames composed for sending", frames_sent);
         registry.register("ws_bytes_sent", "Bytes handed to the kernel", bytes_sent);
         registry.register(
             "ws_messages_sent",
-            "Bars and replies handed to the kernel",
+            "Bars and replies in the frames composed for sending",
             messages_sent,
         );
         registry.register(
             "ws_dropped",
             "Open bars overtaken before a connection could take them",
             conflated,
+        );
+        registry.register(
+            "ws_inbox_conflated",
+            "Open bars overtaken before a shard looked, counted a shard",
+            inbox_conflated,
         );
         registry.register(
             "ws_inbox_dropped",

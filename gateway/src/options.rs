@@ -34,8 +34,15 @@ pub struct Options {
     pub write_lag_max: Duration,
     /// How long a client is given to answer a close.
     pub close_wait: Duration,
-    /// WebSockets at one time; further handshakes get 503. Keep it below the limit of open files.
+    /// WebSockets at one time; further handshakes get 503. Fewer if the hard limit of open files
+    /// does not allow so many; the soft limit is raised to it.
     pub connections_max: usize,
+    /// Connections that speak HTTP at one time; the next ones wait in the backlog. Each is bounded in time by
+    /// [`Options::http_life_max`], so that clients which send or read nothing cannot keep the door shut.
+    pub http_max: usize,
+    /// How long a connection may speak HTTP, idle or not, before it is told to end; a tenth of it later it is cut. A browser
+    /// opens another.
+    pub http_life_max: Duration,
     /// Topics and wildcards of one connection.
     pub subscriptions_max: usize,
     /// Topics in one request.
@@ -67,6 +74,8 @@ impl Options {
             write_lag_max: Duration::from_secs(30),
             close_wait: Duration::from_secs(2),
             connections_max: 15_000,
+            http_max: 4_096,
+            http_life_max: Duration::from_secs(60),
             subscriptions_max: 500,
             request_topics_max: 500,
             message_len_max: 64 * 1024,

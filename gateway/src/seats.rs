@@ -1,7 +1,7 @@
 //! Places for connections: how many there may be, and on which shard.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use prometheus_client::metrics::gauge::Gauge;
 
@@ -9,6 +9,8 @@ use prometheus_client::metrics::gauge::Gauge;
 #[derive(Debug)]
 pub(crate) struct Seats {
     max: usize,
+    /// None is given any more.
+    closed: AtomicBool,
     taken: AtomicUsize,
     by_shard: Vec<AtomicUsize>,
     gauge: Gauge,
@@ -26,14 +28,29 @@ impl Seats {
     pub(crate) fn new(max: usize, shards: usize, gauge: Gauge) -> Arc<Self> {
         Arc::new(Self {
             max,
+            closed: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
             by_shard: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
             gauge,
         })
     }
 
-    /// Takes a place on the emptiest shard; `None` when all are taken.
+    /// Gives none any more: the gateway stops.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Seats::close`] was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place on the emptiest shard; `None` when all are taken, or closed. One that is taken just before the
+    /// close may still come to a shard that has ended, which then refuses it.
     pub(crate) fn take(self: &Arc<Self>) -> Option<Seat> {
+        if self.is_closed() {
+            return None;
+        }
         let free = |taken| (taken < self.max).then_some(taken + 1);
         self.taken
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, free)
@@ -87,5 +104,8 @@ mod tests {
         taken.remove(1);
         assert_eq!(seats.taken(), 4);
         assert_eq!(seats.take().unwrap().shard(), 1);
+        assert!(!seats.is_closed());
+        seats.close();
+        assert!(seats.take().is_none());
     }
 }

@@ -15,7 +15,9 @@ use tokio::sync::Semaphore;
 use wire::api::TopicEntry;
 
 use crate::catalogue::Catalogue;
+use crate::files;
 use crate::handshake::Door;
+use crate::inbox::Inbox;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::options::{Options, STOP_MARGIN};
@@ -26,10 +28,6 @@ use crate::shard::{Place, Shard};
 const BACKLOG: i32 = 4_096;
 /// After a failed accept, which is usually a full file table: time for some to be closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Connections that speak HTTP at one time; the next ones wait in the backlog. Each is bounded in time by
-/// the wait for a request's head.
-const HTTP_MAX: usize = 4_096;
-
 /// A bound gateway that does not run yet.
 pub struct Service {
     options: Options,
@@ -101,6 +99,7 @@ impl Service {
                 address: options.listen,
                 source,
             })?;
+        let connections_max = files::make_room(options.connections_max);
         let metrics = Metrics::register(registry);
         let count = options.shards.max(1);
         let mut shards = Vec::with_capacity(count);
@@ -114,9 +113,10 @@ impl Service {
             inboxes.push(inbox);
         }
         let door = Door {
-            seats: Seats::new(options.connections_max, count, metrics.connections.clone()),
+            seats: Seats::new(connections_max, count, metrics.connections.clone()),
             inboxes: inboxes.into(),
             metrics: metrics.clone(),
+            http_life_max: options.http_life_max,
             // After our own judgement, so that a slow client is closed by it and counted as slow.
             user_timeout: options.write_lag_max + options.close_wait + STOP_MARGIN,
         };
@@ -164,8 +164,12 @@ impl Service {
         // The parts have a request of their own: they are stopped in order, one after the other.
         let (tasks, stop) = Tasks::new("gateway");
         let accepting = stop.child();
-        let drained = stop.child();
-        let inboxes = Arc::clone(&self.door.inboxes);
+        // Not a child: after a failure too the shards get their time to close.
+        let drained = Shutdown::new();
+        let shards = Shards {
+            seats: Arc::clone(&self.door.seats),
+            inboxes: Arc::clone(&self.door.inboxes),
+        };
         let (linger, drain, rest) = (
             self.options.linger,
             self.options.drain,
@@ -189,9 +193,7 @@ impl Service {
         } else {
             drain
         };
-        for inbox in inboxes.iter() {
-            inbox.put_drain(over);
-        }
+        shards.drain(over);
         tokio::select! {
             () = drained.requested() => {}
             () = tokio::time::sleep(over + rest) => {}
@@ -232,6 +234,7 @@ impl Service {
             address: self.address,
             door: self.door,
             router: self.router,
+            http_max: self.options.http_max,
             spawner: tasks.spawner(),
         };
         let accepting = accepting.clone();
@@ -245,6 +248,29 @@ impl Service {
             ready.set(true);
         }
         Ok(self.ready)
+    }
+}
+
+/// A running gateway's shards. They are threads, which nothing cuts: whoever drops the run drains them at once.
+struct Shards {
+    seats: Arc<Seats>,
+    inboxes: Arc<[Inbox]>,
+}
+
+impl Shards {
+    /// Takes no connection any more, then closes those that there are.
+    fn drain(&self, over: Duration) {
+        self.seats.close();
+        for inbox in self.inboxes.iter() {
+            inbox.put_drain(over);
+        }
+    }
+}
+
+impl Drop for Shards {
+    /// At the end of a run that has drained nobody is left to hear it.
+    fn drop(&mut self) {
+        self.drain(Duration::ZERO);
     }
 }
 
@@ -263,6 +289,7 @@ struct Accept {
     address: SocketAddr,
     door: Door,
     router: Router,
+    http_max: usize,
     spawner: Spawner,
 }
 
@@ -274,7 +301,7 @@ impl Accept {
                 source,
             }
         })?;
-        let http = Arc::new(Semaphore::new(HTTP_MAX));
+        let http = Arc::new(Semaphore::new(self.http_max));
         loop {
             // Nobody closes the semaphore; if somebody did, accepting would be over.
             let Ok(permit) = Arc::clone(&http).acquire_owned().await else {

@@ -123,25 +123,30 @@ impl Shard {
     /// When epoll fails.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_LEN);
-        while !(self.draining && self.conns.is_empty()) {
+        while !(self.draining && self.conns.is_empty() && self.inbox.end()) {
             let timeout = self.timeout();
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
                 result => result?,
             }
-            self.work.now_ms = self.now_ms();
-            for event in &events {
-                self.handle_socket(event);
-            }
-            let flushed = self.flush();
-            self.handle_time();
-            self.spread();
-            self.visit();
-            if let Some(began) = flushed {
-                self.pacer.handle_flush(began, self.began.elapsed());
-            }
+            self.pass(&events);
         }
         Ok(())
+    }
+
+    /// One round of the loop, after its wait.
+    fn pass(&mut self, events: &Events) {
+        self.work.now_ms = self.now_ms();
+        for event in events {
+            self.handle_socket(event);
+        }
+        let flushed = self.flush();
+        self.handle_time();
+        self.spread();
+        self.visit();
+        if let Some(began) = flushed {
+            self.pacer.handle_flush(began, self.began.elapsed());
+        }
     }
 
     fn now_ms(&self) -> u64 {
@@ -379,3 +384,6 @@ fn queue(visits: &mut Vec<ConnId>, conn: &mut Conn, key: usize) {
         visits.push(key);
     }
 }
+
+#[cfg(test)]
+mod tests;

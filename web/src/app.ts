@@ -195,6 +195,11 @@ export class App {
   private drive(): void {
     const feed = this.feed;
     if (feed === null) return;
+    if (feed.takeRenewed() && this.selection !== null) {
+      // The server's cursor may stand where the old history ended: leave, and come back without a claim.
+      this.connection.send(unsubscribe(this.connection.id(), this.topic(this.selection)));
+      this.connection.send(subscribe(this.connection.id(), this.topic(this.selection), null));
+    }
     const fetch = feed.pollFetch(performance.now());
     if (fetch !== null) void this.run(feed, fetch);
     clearTimeout(this.feedTimer);

@@ -1,7 +1,7 @@
 // Pure: no socket, clock or timer. One topic's bars, kept whole over history, live and outages.
 //
 // Call order: `handle*` for what happened, then `pollFetch` until it gives null, then `pollDelay`
-// for when to ask again, then `takeChanges` to draw. `now` is any monotonic clock in milliseconds.
+// for when to ask again, `takeRenewed` to subscribe anew, then `takeChanges` to draw. `now` is any monotonic clock in milliseconds.
 //
 // There is no seam because the topic is subscribed before history is asked for, everything is
 // merged by (start, rev, closed), and `close_no` tells whether a close was missed between the two.
@@ -64,6 +64,7 @@ export class Feed {
   private failures = 0;
   private wantOlder = false;
   private noOlder = false;
+  private renewed = false;
   private dirtyAll = false;
   private readonly dirty = new Set<number>();
 
@@ -93,6 +94,7 @@ export class Feed {
   /** The topic was subscribed on a fresh connection: fetch what lies between. */
   handleSubscribed(now: number): void {
     this.connected = true;
+    this.renewed = false;
     this.noOlder = false;
     this.attempt = 0;
     this.failures = 0;
@@ -160,6 +162,13 @@ export class Feed {
   /** The person has scrolled to the oldest bar. */
   handleOldestVisible(): void {
     this.wantOlder = this.loaded && !this.noOlder && this.held.length > 0 && this.held.length + PAGE_BARS < this.max * 0.9;
+  }
+
+  /** True once after another history has begun: subscribe again, without `after`. */
+  takeRenewed(): boolean {
+    const { renewed } = this;
+    this.renewed = false;
+    return renewed;
   }
 
   /** The next request to make; one at a time. */
@@ -257,6 +266,7 @@ export class Feed {
     this.wantOlder = false;
     this.attempt = 0;
     this.inFlight = null;
+    this.renewed = this.connected;
     this.plan("newest", now);
   }
 }

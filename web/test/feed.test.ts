@@ -150,6 +150,8 @@ test("a server that counts anew replaces what is held", () => {
     const bench = new Bench().loaded(5);
     bench.live(first);
     assert.equal(bench.feed.ready, false);
+    // The subscription begins anew too, once, and without a number of the old count.
+    assert.deepEqual([bench.feed.closeNo, bench.feed.takeRenewed(), bench.feed.takeRenewed()], [null, true, false]);
     bench.committed = [bar(20, { epoch: 2, close_no: 1 })];
     bench.answer(bench.asked());
     assert.deepEqual(bench.numbers(), [20, 21]);
@@ -167,6 +169,7 @@ test("a new owner's open bar is no new count", () => {
   const bench = new Bench().loaded(5);
   bench.live(open(6, 1, { epoch: 2 }));
   assert.equal(bench.feed.ready, true);
+  assert.equal(bench.feed.takeRenewed(), false);
   bench.live(open(6, 99, { epoch: 1, close: "10.5" }));
   assert.equal(bench.feed.series.last()?.epoch, 2);
 });

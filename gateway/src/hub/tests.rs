@@ -324,3 +324,20 @@ fn a_claim_that_is_made_again_is_cut_as_well() {
     fixture.give(0, btc.close());
     assert_eq!(fixture.got(), ["close 2"]);
 }
+
+#[test]
+fn an_open_bar_does_not_wait_for_a_close_that_is_not_committed() {
+    let mut fixture = Fixture::new(4);
+    let mut btc = Stream::new(BTC);
+    fixture.give(0, btc.open());
+    fixture.listen(BTC, None);
+    btc.end();
+    assert_eq!(fixture.give(10, btc.open()), Taken::Shown);
+    assert_eq!(fixture.got(), ["open 2.2"]);
+    let close = btc.commit().unwrap();
+    fixture.give(20, close);
+    // The open bar of the next one stays.
+    assert_eq!(fixture.got(), ["close 1"]);
+    assert_eq!(fixture.give(30, btc.open()), Taken::Shown);
+    assert_eq!(fixture.got(), ["open 2.3"]);
+}

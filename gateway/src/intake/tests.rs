@@ -195,7 +195,7 @@ async fn open_bars_reach_the_shards_and_the_catalogue_across_subscriptions() {
     let _ = tokio::time::timeout(A_WHILE, intake.run_opens()).await;
     let opens = inbox.take().opens;
     assert_eq!(opens.len(), 2);
-    assert_eq!(*opens[&second.topic].bar, second);
+    assert_eq!(*opens[&message(second.clone()).subject].bar, second);
     let topics: Vec<String> = catalogue
         .list()
         .iter()
@@ -219,4 +219,27 @@ async fn a_shard_that_is_behind_slows_the_intake_but_does_not_stop_it() {
     assert_eq!(closes.back().map(|close| close.bar.close_no), Some(newest));
     assert_eq!(closes.len() as u64 + metrics.inbox_dropped.get(), newest);
     assert!(metrics.inbox_dropped.get() > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_is_late_but_not_too_late_loses_nothing() {
+    let (batch, batches) = (1_000, 70);
+    let script = (0..batches).map(|_| Give::Closes(batch)).collect();
+    let (intake, _broker, _poll) = intake(vec![Some(script)]);
+    let inbox = intake.inboxes[0].clone();
+    let metrics = intake.metrics.clone();
+    let mut taken = 0;
+    let look = async {
+        // Nearly as seldom as the intake's patience allows.
+        let mut clock = tokio::time::interval(ROOM_LOOK_WAIT * (ROOM_LOOKS as u32 - 10));
+        while taken < batch * batches {
+            clock.tick().await;
+            taken += inbox.take().closes.len();
+        }
+    };
+    tokio::select! {
+        () = look => {}
+        () = intake.run_closes() => {}
+    }
+    assert_eq!((taken, metrics.inbox_dropped.get()), (batch * batches, 0));
 }

@@ -1,5 +1,6 @@
 //! Bars for the tests of this crate, and the simulation of hub and outboxes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +21,8 @@ pub(crate) struct Stream {
     pub(crate) close_no: u64,
     pub(crate) epoch: u64,
     pub(crate) seq: u64,
+    /// Start numbers of the bars that have ended and are not committed yet, oldest first.
+    ended: VecDeque<i64>,
 }
 
 impl Stream {
@@ -34,6 +37,7 @@ impl Stream {
             close_no: 0,
             epoch: 1,
             seq: 0,
+            ended: VecDeque::new(),
         }
     }
 
@@ -50,9 +54,24 @@ impl Stream {
 
     /// The close of the open bar; the next begins.
     pub(crate) fn close(&mut self) -> Bar {
+        self.end();
         self.close_no += 1;
-        self.start_no += 1;
+        self.ended.pop_back();
         self.bar(self.start_no - 1, true)
+    }
+
+    /// The open bar ends and the next begins, but it waits out its reorder window before it is committed: open bars
+    /// go on with the number committed so far.
+    pub(crate) fn end(&mut self) {
+        self.ended.push_back(self.start_no);
+        self.start_no += 1;
+    }
+
+    /// The close of the oldest bar that has ended.
+    pub(crate) fn commit(&mut self) -> Option<Bar> {
+        let start_no = self.ended.pop_front()?;
+        self.close_no += 1;
+        Some(self.bar(start_no, true))
     }
 
     fn bar(&self, start_no: i64, closed: bool) -> Bar {

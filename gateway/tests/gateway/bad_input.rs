@@ -1,5 +1,7 @@
 //! What clients send wrong.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -239,5 +241,24 @@ async fn pings_are_answered_with_their_payload() {
     let payload = Bytes::from_static(b"are you there");
     client.send(Message::Ping(payload.clone())).await;
     assert_eq!(client.message().await, Message::Pong(payload));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn clients_that_do_not_read_their_response_do_not_keep_the_door_shut() {
+    let gateway = Running::start(gateway::Options {
+        http_max: 2,
+        http_life_max: Duration::from_millis(500),
+        ..options()
+    });
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut socket = TcpStream::connect(gateway.address).await.unwrap();
+        let request = "GET /big HTTP/1.1\r\nhost: x\r\n\r\n";
+        socket.write_all(request.as_bytes()).await.unwrap();
+        held.push(socket);
+    }
+    gateway.client().await.expect_silence().await;
+    drop(held);
     gateway.stop().await;
 }

@@ -1,10 +1,17 @@
 //! Stopping.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use axum::Router;
+use gateway::Service;
+use prometheus_client::registry::Registry;
+use runtime::broker::memory::MemoryBroker;
+use runtime::shutdown::Shutdown;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::harness::{PATIENCE, Running, Stream, options, until};
+use crate::harness::{HANDSHAKE, PATIENCE, Running, Stream, options, until, within};
 
 const BTC: &str = "kline:1m:BTC-USDT";
 
@@ -32,14 +39,14 @@ async fn bars_go_on_while_it_lingers() {
         linger: Duration::from_millis(1_500),
         ..options()
     });
-    let mut btc = Stream::new("kline:1m:BTC-USDT");
+    let mut btc = Stream::new(BTC);
     gateway.publish([btc.open()]).await;
     gateway.knows(1).await;
-    let mut client = gateway.subscribed(&["kline:1m:BTC-USDT"]).await;
+    let mut client = gateway.subscribed(&[BTC]).await;
     client.next().await;
     gateway.shutdown.trigger();
     // A new client is still taken in, and bars still flow.
-    let mut late = gateway.subscribed(&["kline:1m:BTC-USDT"]).await;
+    let mut late = gateway.subscribed(&[BTC]).await;
     late.next().await;
     let bar = btc.open();
     gateway.publish([bar.clone()]).await;
@@ -62,31 +69,50 @@ async fn a_client_that_never_answers_does_not_hold_the_stop() {
 }
 
 #[tokio::test]
-async fn whoever_is_sent_away_first_gets_what_it_is_owed() {
-    // A hundred closes take some twenty frames, which is more than one turn writes.
+async fn a_handshake_during_the_drain_is_sent_elsewhere() {
     let gateway = Running::start(gateway::Options {
-        ring_len: 100,
-        frame_len_max: 4 * 1024,
-        drain: Duration::ZERO,
-        close_wait: Duration::from_secs(10),
+        close_wait: Duration::from_secs(5),
         ..options()
     });
-    let mut btc = Stream::new(BTC);
-    let closes: Vec<_> = (0..100).map(|_| btc.close()).collect();
-    gateway.commit(closes).await;
-    let open = btc.open();
-    gateway.publish([open.clone()]).await;
-    gateway.knows(1).await;
-    // The open bar is shown only behind the last close: then the ring is filled.
-    gateway.subscribed(&[BTC]).await.read_to(&open).await;
-    let mut client = gateway.client().await;
-    client
-        .ask(json!({"op": "subscribe", "topics": [BTC], "after": {BTC: 0}, "id": 1}))
-        .await;
-    assert_eq!(client.next().await["op"], "ok");
+    // It does not answer its close, so that the drain goes on.
+    let mut held = gateway.raw().await;
+    let mut socket = TcpStream::connect(gateway.address).await.unwrap();
+    let hello = "GET /hello HTTP/1.1\r\nhost: x\r\n\r\n";
+    socket.write_all(hello.as_bytes()).await.unwrap();
+    assert!(answer(&mut socket).await.starts_with("HTTP/1.1 200"));
     gateway.shutdown.trigger();
-    assert_eq!(client.read_to(&open).await.len(), 101);
-    assert_eq!(client.close_code().await, 1012);
-    drop(client);
+    assert_eq!(within(held.read_u8()).await.unwrap(), 0x88);
+    socket.write_all(HANDSHAKE.as_bytes()).await.unwrap();
+    let answer = answer(&mut socket).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1"),
+        "{answer}"
+    );
+    drop(held);
     gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_dropped_leaves_nobody_served() {
+    let broker = Arc::new(MemoryBroker::default());
+    let mut registry = Registry::default();
+    let service = Service::bind(options(), broker as _, Router::new(), &mut registry).unwrap();
+    let (address, handle) = (service.local_addr(), service.handle());
+    let run = tokio::spawn(service.run(Shutdown::new()));
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(HANDSHAKE.as_bytes()).await.unwrap();
+    assert!(answer(&mut socket).await.starts_with("HTTP/1.1 101"));
+    run.abort();
+    let mut rest = Vec::new();
+    within(socket.read_to_end(&mut rest)).await.unwrap();
+    assert_eq!(rest.get(2..4), Some(&1012_u16.to_be_bytes()[..]));
+    drop(socket);
+    until(|| handle.connections() == 0).await;
+}
+
+/// What comes in one read: these answers are short.
+async fn answer(socket: &mut TcpStream) -> String {
+    let mut bytes = vec![0; 2_048];
+    let len = within(socket.read(&mut bytes)).await.unwrap();
+    String::from_utf8_lossy(&bytes[..len]).into_owned()
 }

@@ -48,17 +48,17 @@ async fn a_client_that_asks_and_does_not_read_is_no_longer_read_either() {
 #[tokio::test]
 async fn requests_that_come_faster_than_replies_leave_are_each_answered() {
     let gateway = Running::start(options());
-    let topics = symbol_topics(50);
+    let topics = symbol_topics(100);
     let mut streams: Vec<Stream> = topics.iter().map(|topic| Stream::new(topic)).collect();
     gateway.publish(streams.iter_mut().map(Stream::open)).await;
-    gateway.knows(50).await;
+    gateway.knows(100).await;
     let names: Vec<&str> = topics.iter().map(String::as_str).collect();
     let mut client = gateway.subscribed(&names).await;
     for _ in &names {
         client.next().await;
     }
     // In one write, and some 400 KB of replies: several times what may wait unsent.
-    let count = 400;
+    let count = 200;
     for id in 0..count {
         let request = json!({"op": "list", "id": id}).to_string();
         within(client.socket.feed(Message::text(request)))

@@ -117,7 +117,10 @@ impl Running {
     pub(crate) fn start(options: Options) -> Self {
         let broker = Arc::new(MemoryBroker::new(memory::Options::default()));
         let mut registry = Registry::default();
-        let http = Router::new().route("/hello", axum::routing::get(async || "hello"));
+        let big = || async { vec![b'x'; 16 * 1024 * 1024] };
+        let http = Router::new()
+            .route("/hello", axum::routing::get(async || "hello"))
+            .route("/big", axum::routing::get(big));
         let service =
             Service::bind(options, Arc::clone(&broker) as _, http, &mut registry).unwrap();
         let (address, handle) = (service.local_addr(), service.handle());

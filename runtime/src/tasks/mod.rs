@@ -2,8 +2,9 @@
 //!
 //! A [`Tasks`](crate::tasks::Tasks) owns what it started. Each task says what its exit means for the rest ([`OnExit`](crate::tasks::OnExit));
 //! a stop asks all of them ([`Shutdown`](crate::shutdown::Shutdown)), waits up to a deadline, then cuts what is left and says
-//! which those were. Dropping the group cuts everything in it, so a group inside a task of another
-//! group dies with that task.
+//! which those were. Dropping the group asks everything in it to stop and cuts its tasks, so a group
+//! inside a task of another group dies with that task. Nothing can cut a thread: whoever drops a
+//! group with threads must see to it that they hear of it.
 
 use std::future::Future;
 use std::sync::Arc;
