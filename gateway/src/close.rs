@@ -22,11 +22,13 @@ pub enum CloseReason {
     Slow,
     /// The client did not answer pings.
     PongMissed,
+    /// The client began a message and did not end it.
+    Unfinished,
 }
 
 impl CloseReason {
     /// Every reason, so that metrics show each from the start.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Client,
         Self::Gone,
         Self::Protocol,
@@ -36,6 +38,7 @@ impl CloseReason {
         Self::Drain,
         Self::Slow,
         Self::PongMissed,
+        Self::Unfinished,
     ];
 
     /// The close code. 1006 is never sent: it stands for a connection that broke.
@@ -50,6 +53,7 @@ impl CloseReason {
             Self::Drain => 1012,
             Self::Slow => 4001,
             Self::PongMissed => 4002,
+            Self::Unfinished => 4003,
         }
     }
 
@@ -65,6 +69,7 @@ impl CloseReason {
             Self::Drain => "drain",
             Self::Slow => "slow",
             Self::PongMissed => "pong_missed",
+            Self::Unfinished => "unfinished",
         }
     }
 }

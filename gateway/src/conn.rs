@@ -127,8 +127,8 @@ impl Conn {
     }
 
     /// What the client sent right behind its handshake.
-    pub(crate) fn handle_leftover(&mut self, bytes: &[u8]) {
-        self.reader.handle_bytes(bytes);
+    pub(crate) fn handle_leftover(&mut self, now_ms: u64, bytes: &[u8]) {
+        self.reader.handle_bytes(now_ms, bytes);
     }
 
     /// What the socket is ready for, until it says otherwise.
@@ -139,7 +139,11 @@ impl Conn {
 
     /// Its deadline has come; true if it is over.
     pub(crate) fn handle_due(&mut self, work: &Work) -> Option<CloseReason> {
-        match self.liveness.poll(work.now_ms, &work.limits.liveness) {
+        let unfinished = self.reader.unfinished_since_ms();
+        match self
+            .liveness
+            .poll(work.now_ms, &work.limits.liveness, unfinished)
+        {
             Due::Nothing => None,
             Due::Ping => {
                 self.ping_due = true;
@@ -151,6 +155,12 @@ impl Conn {
             }
             Due::Cut => Some(self.reason()),
         }
+    }
+
+    /// When it wants to be looked at without being asked.
+    pub(crate) fn next_ms(&self, limits: &Limits) -> u64 {
+        self.liveness
+            .deadline_ms(&limits.liveness, self.reader.unfinished_since_ms())
     }
 
     /// Reads, answers and writes what it can.
@@ -202,7 +212,9 @@ impl Conn {
             }
             match self.socket.read(&mut work.input) {
                 Ok(0) => return Ok(self.handle_end()),
-                Ok(len) if self.closing.is_none() => self.reader.handle_bytes(&work.input[..len]),
+                Ok(len) if self.closing.is_none() => {
+                    self.reader.handle_bytes(work.now_ms, &work.input[..len]);
+                }
                 // Read away, so that the kernel does not answer with a reset, which could overtake the close frame.
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,

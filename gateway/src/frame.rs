@@ -49,6 +49,11 @@ struct State {
     at: usize,
     /// The fragments of an unfinished text message.
     message: Option<Vec<u8>>,
+    /// When the first byte of what is not taken apart came, in milliseconds; when the last did.
+    began_ms: u64,
+    came_ms: u64,
+    /// All that is whole has been taken, and something is left.
+    unfinished: bool,
 }
 
 /// A frame's header, read and checked.
@@ -63,11 +68,18 @@ struct Header {
 
 impl Reader {
     /// Takes what the socket gave.
-    pub(crate) fn handle_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn handle_bytes(&mut self, now_ms: u64, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
-        let state = self.state.get_or_insert_default();
+        let state = self.state.get_or_insert_with(|| {
+            let began_ms = now_ms;
+            Box::new(State {
+                began_ms,
+                ..State::default()
+            })
+        });
+        state.came_ms = now_ms;
         state.bytes.drain(..state.at);
         state.at = 0;
         state.bytes.extend_from_slice(bytes);
@@ -82,10 +94,21 @@ impl Reader {
             return Ok(None);
         };
         let event = state.poll_event(message_max)?;
+        state.unfinished = event.is_none();
+        // A control frame may stand between the fragments of a message, and finishes nothing.
+        if event.is_some() && state.message.is_none() {
+            state.began_ms = state.came_ms;
+        }
         if event.is_none() && state.at == state.bytes.len() && state.message.is_none() {
             self.state = None;
         }
         Ok(event)
+    }
+
+    /// Since when a frame or message has been unfinished, in milliseconds.
+    pub(crate) fn unfinished_since_ms(&self) -> Option<u64> {
+        let state = self.state.as_ref()?;
+        state.unfinished.then_some(state.began_ms)
     }
 }
 

@@ -12,6 +12,8 @@ pub(crate) struct Limits {
     pub(crate) pong_max_ms: u64,
     /// From a frame's first refused byte to the close, if it does not leave.
     pub(crate) write_lag_max_ms: u64,
+    /// From a message's first byte to the close, if its last does not come.
+    pub(crate) message_wait_max_ms: u64,
     /// From the decision to close to the cut, if the client does not answer.
     pub(crate) close_wait_ms: u64,
 }
@@ -81,8 +83,13 @@ impl Liveness {
         self.closing_since_ms.get_or_insert(now_ms);
     }
 
-    /// What is due now.
-    pub(crate) fn poll(&mut self, now_ms: u64, limits: &Limits) -> Due {
+    /// What is due now. `unfinished_since_ms`: when the message began that has not come in whole, if any.
+    pub(crate) fn poll(
+        &mut self,
+        now_ms: u64,
+        limits: &Limits,
+        unfinished_since_ms: Option<u64>,
+    ) -> Due {
         let past =
             |since: Option<u64>, max_ms: u64| since.is_some_and(|since| now_ms >= since + max_ms);
         if self.closing_since_ms.is_some() {
@@ -98,6 +105,9 @@ impl Liveness {
         if past(self.stalled_since_ms, limits.write_lag_max_ms) {
             return Due::Close(CloseReason::Slow);
         }
+        if past(unfinished_since_ms, limits.message_wait_max_ms) {
+            return Due::Close(CloseReason::Unfinished);
+        }
         if past(self.unanswered_since_ms, limits.pong_max_ms) {
             return Due::Close(CloseReason::PongMissed);
         }
@@ -111,7 +121,7 @@ impl Liveness {
     }
 
     /// When [`Liveness::poll`] has something next.
-    pub(crate) fn deadline_ms(&self, limits: &Limits) -> u64 {
+    pub(crate) fn deadline_ms(&self, limits: &Limits, unfinished_since_ms: Option<u64>) -> u64 {
         if let Some(since) = self.closing_since_ms {
             return since + limits.close_wait_ms;
         }
@@ -121,6 +131,7 @@ impl Liveness {
                 .map(|since| since + limits.write_lag_max_ms),
             self.unanswered_since_ms
                 .map(|since| since + limits.pong_max_ms),
+            unfinished_since_ms.map(|since| since + limits.message_wait_max_ms),
         ]
         .into_iter()
         .flatten()
@@ -136,6 +147,7 @@ mod tests {
         ping_period_ms: 20_000,
         pong_max_ms: 60_000,
         write_lag_max_ms: 30_000,
+        message_wait_max_ms: 30_000,
         close_wait_ms: 2_000,
     };
 
@@ -143,11 +155,11 @@ mod tests {
     fn run(liveness: &mut Liveness, until_ms: u64, pong: bool) -> Vec<(u64, Due)> {
         let mut seen = Vec::new();
         loop {
-            let now_ms = liveness.deadline_ms(&LIMITS);
+            let now_ms = liveness.deadline_ms(&LIMITS, None);
             if now_ms > until_ms {
                 return seen;
             }
-            let due = liveness.poll(now_ms, &LIMITS);
+            let due = liveness.poll(now_ms, &LIMITS, None);
             assert_ne!(due, Due::Nothing, "woken for nothing at {now_ms}");
             match due {
                 Due::Close(_) => liveness.handle_closing(now_ms),
@@ -224,8 +236,20 @@ mod tests {
     #[test]
     fn a_clock_that_jumps_sends_one_ping_not_many() {
         let mut liveness = Liveness::new(0, 0);
-        assert_eq!(liveness.poll(1_000_000, &LIMITS), Due::Ping);
+        assert_eq!(liveness.poll(1_000_000, &LIMITS, None), Due::Ping);
         liveness.handle_pong();
-        assert_eq!(liveness.poll(1_000_000, &LIMITS), Due::Nothing);
+        assert_eq!(liveness.poll(1_000_000, &LIMITS, None), Due::Nothing);
+    }
+
+    #[test]
+    fn a_message_that_does_not_end_closes() {
+        let mut liveness = Liveness::new(0, 19_000);
+        assert_eq!(liveness.poll(19_000, &LIMITS, Some(1_000)), Due::Ping);
+        assert_eq!(liveness.deadline_ms(&LIMITS, Some(1_000)), 31_000);
+        assert_eq!(liveness.poll(30_999, &LIMITS, Some(1_000)), Due::Nothing);
+        assert_eq!(
+            liveness.poll(31_000, &LIMITS, Some(1_000)),
+            Due::Close(CloseReason::Unfinished)
+        );
     }
 }

@@ -32,6 +32,8 @@ pub struct Options {
     pub pong_max: Duration,
     /// How long one frame may take to leave before its client is closed as slow.
     pub write_lag_max: Duration,
+    /// How long a client may take for one message, from its first byte to its last.
+    pub message_wait_max: Duration,
     /// How long a client is given to answer a close.
     pub close_wait: Duration,
     /// WebSockets at one time; further handshakes get 503. Fewer if the hard limit of open files
@@ -72,6 +74,7 @@ impl Options {
             ping_period: Duration::from_secs(20),
             pong_max: Duration::from_secs(60),
             write_lag_max: Duration::from_secs(30),
+            message_wait_max: Duration::from_secs(30),
             close_wait: Duration::from_secs(2),
             connections_max: 15_000,
             http_max: 4_096,
@@ -99,6 +102,7 @@ impl Options {
                 ping_period_ms: ms(self.ping_period),
                 pong_max_ms: ms(self.pong_max),
                 write_lag_max_ms: ms(self.write_lag_max),
+                message_wait_max_ms: ms(self.message_wait_max),
                 close_wait_ms: ms(self.close_wait),
             },
             native: native::Limits {

@@ -253,7 +253,7 @@ impl Shard {
             .u64(0..self.work.limits.liveness.ping_period_ms.max(1));
         let mut conn = Conn::new(socket, number, seat, self.work.now_ms, jitter_ms);
         tracing::debug!(conn_id = number, %peer, "connected");
-        conn.handle_leftover(&leftover);
+        conn.handle_leftover(self.work.now_ms, &leftover);
         if self.draining {
             conn.liveness.handle_drain(self.work.now_ms);
         }
@@ -329,7 +329,7 @@ impl Shard {
                 Turn::Again => self.again.push(key),
                 Turn::Wait => {}
             }
-            let deadline_ms = Some(conn.liveness.deadline_ms(&self.work.limits.liveness));
+            let deadline_ms = Some(conn.next_ms(&self.work.limits));
             self.deadlines.set(key, conn.deadline_ms, deadline_ms);
             conn.deadline_ms = deadline_ms;
         }

@@ -29,7 +29,7 @@ fn read(chunks: &[&[u8]]) -> (Vec<Event>, Option<CloseReason>) {
     let mut reader = Reader::default();
     let mut events = Vec::new();
     for chunk in chunks {
-        reader.handle_bytes(chunk);
+        reader.handle_bytes(0, chunk);
         loop {
             match reader.poll_event(MAX) {
                 Ok(Some(event)) => events.push(event),
@@ -163,10 +163,10 @@ fn close_frames_are_checked() {
 #[test]
 fn an_idle_reader_holds_nothing() {
     let mut reader = Reader::default();
-    reader.handle_bytes(&client_frame(true, 0x1, b"hello"));
+    reader.handle_bytes(0, &client_frame(true, 0x1, b"hello"));
     while reader.poll_event(MAX).unwrap().is_some() {}
     assert!(reader.state.is_none());
-    reader.handle_bytes(&[0x81]);
+    reader.handle_bytes(0, &[0x81]);
     assert_eq!(reader.poll_event(MAX), Ok(None));
     assert!(reader.state.is_some());
 }
@@ -233,4 +233,30 @@ proptest! {
         let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
         read(&chunks);
     }
+}
+
+#[test]
+fn what_is_unfinished_has_an_age() {
+    let hello = client_frame(true, 0x1, b"hello");
+    let begun = client_frame(false, 0x1, b"hel");
+    let ping = client_frame(true, 0x9, b"");
+    // What comes when, and since when something is unfinished after all.
+    let check = |chunks: &[(u64, &[u8])], expect: Option<u64>| {
+        let mut reader = Reader::default();
+        for (now_ms, bytes) in chunks {
+            reader.handle_bytes(*now_ms, bytes);
+            while reader.poll_event(100).unwrap().is_some() {}
+        }
+        assert_eq!(reader.unfinished_since_ms(), expect, "{chunks:?}");
+    };
+    check(&[(5, &hello)], None);
+    check(&[(5, &hello[..1])], Some(5));
+    check(&[(5, &hello[..1]), (9, &hello[1..3])], Some(5));
+    check(&[(5, &hello[..1]), (9, &hello[1..])], None);
+    check(
+        &[(5, &hello[..3]), (9, &[&hello[3..], &hello[..2]].concat())],
+        Some(9),
+    );
+    check(&[(5, &begun)], Some(5));
+    check(&[(5, &begun), (9, &ping), (12, &ping[..3])], Some(5));
 }

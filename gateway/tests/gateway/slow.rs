@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 use wire::Bar;
 
@@ -188,5 +189,24 @@ async fn clients_are_pinged_and_closed_if_they_do_not_answer() {
     assert!(pings > 2);
     answering.expect_silence().await;
     until(|| gateway.handle.connections() == 1).await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_end_is_not_waited_for() {
+    let gateway = Running::start(gateway::Options {
+        message_wait_max: Duration::from_millis(200),
+        ..options()
+    });
+    let mut idle = gateway.client().await;
+    let mut socket = gateway.raw().await;
+    // The header of a hundred bytes, and three of them.
+    let begun = [0x81, 0x80 | 100, 0, 0, 0, 0, b'x', b'x', b'x'];
+    socket.write_all(&begun).await.unwrap();
+    let mut answer = Vec::new();
+    within(socket.read_to_end(&mut answer)).await.unwrap();
+    assert_eq!(answer.get(2..4), Some(&4003_u16.to_be_bytes()[..]));
+    // Who has begun nothing may be silent.
+    idle.expect_silence().await;
     gateway.stop().await;
 }
