@@ -7,6 +7,7 @@ use std::time::Duration;
 use runtime::backoff;
 use wire::{Interval, Scope, ShardCount, Symbol, Venue};
 
+use crate::clock::STEP_MAX_MS;
 use crate::session;
 use crate::venue::{AdapterError, Endpoints};
 
@@ -17,7 +18,7 @@ pub struct Options {
     pub sources: Vec<Source>,
     /// Bar lengths.
     pub intervals: Vec<Interval>,
-    /// How long, by the venue's clock, a bar waits for stragglers after its end.
+    /// How long, by the venue's clock, a bar waits for stragglers after its end. At least [`REORDER_WINDOW_MIN`].
     pub reorder_window: Duration,
     /// How often open bars are sent.
     pub update_interval: Duration,
@@ -32,6 +33,9 @@ pub struct Options {
     /// Waits between attempts to connect.
     pub reconnect: backoff::Options,
 }
+
+/// One message may move the venue's clock this far, and a damaged one must not close a bar that has not ended.
+pub const REORDER_WINDOW_MIN: Duration = Duration::from_millis(STEP_MAX_MS.unsigned_abs());
 
 /// One venue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +95,9 @@ impl Options {
         if self.update_interval.is_zero() {
             return Err(ConfigError::UpdateInterval);
         }
+        if self.reorder_window < REORDER_WINDOW_MIN {
+            return Err(ConfigError::ReorderWindow);
+        }
         let intervals: BTreeSet<Interval> = self.intervals.iter().copied().collect();
         if intervals.is_empty() {
             return Err(ConfigError::NoIntervals);
@@ -114,6 +121,9 @@ pub enum ConfigError {
     /// Open bars would be sent without pause.
     #[error("the update interval must be above zero")]
     UpdateInterval,
+    /// A damaged time could close a bar before its end.
+    #[error("the reorder window must be {REORDER_WINDOW_MIN:?} at least")]
+    ReorderWindow,
     /// An encrypted address, and no encryption built in.
     #[error("{0} needs encryption, which this build lacks: build with the feature tls")]
     NoTls(String),
@@ -149,5 +159,23 @@ mod tests {
         check(&[], &["1m"], Err("at least one source"));
         check(&["coinbase"], &[], Err("at least one interval"));
         check(&["coinbase", "coinbase"], &["1m"], Err("listed twice"));
+    }
+
+    #[test]
+    fn a_window_that_one_message_could_skip_is_refused() {
+        let check = |window_ms: u64, expect: bool| {
+            let source = Source {
+                venue: "coinbase".parse().unwrap(),
+                symbols: vec!["BTC-USD".parse().unwrap()],
+                endpoints: None,
+            };
+            let scope = Scope::new("test", "local").unwrap();
+            let mut options = Options::new(vec![source], vec![Interval::S1], scope);
+            options.reorder_window = Duration::from_millis(window_ms);
+            assert_eq!(options.checked_intervals().is_ok(), expect, "{window_ms}");
+        };
+        check(2_000, true);
+        check(1_999, false);
+        check(0, false);
     }
 }

@@ -25,7 +25,7 @@ use crate::route::{Input, Place};
 use crate::shard::{Core, INBOX_LEN, Member, Shard, ShardContext, wall_ms};
 use crate::venue::{self, InstrumentIndex, Venue};
 
-pub use crate::options::{ConfigError, Options, Source, WhenFull};
+pub use crate::options::{ConfigError, Options, REORDER_WINDOW_MIN, Source, WhenFull};
 
 /// How long connections and shards may take to end when asked.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -155,6 +155,7 @@ impl Service {
                     when_full: self.options.when_full,
                     metrics: self.handle.metrics.clone(),
                     carriage: self.handle.carriage.clone(),
+                    clocks: Mutex::default(),
                     begun,
                 };
                 let mut rng = fastrand::Rng::new();

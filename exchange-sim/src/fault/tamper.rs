@@ -75,6 +75,7 @@ impl Tamper {
                     message = text::out_of_range(&message, field.as_deref());
                 }
                 What::IdBack { by } => message = text::id_back(&message, *by),
+                What::IdAhead { by } => message = text::id_ahead(&message, *by),
                 What::TimeJump { ms } => message = text::time_jump(&message, *ms),
                 What::ErrorAck {} => refusal.clone_into(&mut message),
                 What::Binary {} => frame = Some(|message| Frame::Binary(message.into_bytes())),

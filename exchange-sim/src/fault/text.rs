@@ -55,6 +55,15 @@ pub(super) fn out_of_range(text: &str, field: Option<&str>) -> String {
 
 /// Lowers the first trade id.
 pub(super) fn id_back(text: &str, by: u64) -> String {
+    with_id(text, |id| id.saturating_sub(by))
+}
+
+/// Raises the first trade id.
+pub(super) fn id_ahead(text: &str, by: u64) -> String {
+    with_id(text, |id| id.saturating_add(by))
+}
+
+fn with_id(text: &str, change: impl Fn(u64) -> u64) -> String {
     let Some((_, value)) = find(text, None, &IDS) else {
         return text.to_owned();
     };
@@ -65,7 +74,7 @@ pub(super) fn id_back(text: &str, by: u64) -> String {
     );
     let quote = if shown.starts_with('"') { "\"" } else { "" };
     match shown.trim_matches('"').parse::<u64>() {
-        Ok(id) => format!("{before}{quote}{}{quote}{after}", id.saturating_sub(by)),
+        Ok(id) => format!("{before}{quote}{}{quote}{after}", change(id)),
         Err(_) => text.to_owned(),
     }
 }
@@ -156,6 +165,11 @@ mod tests {
         );
         check(id_back(BINANCE, 7), &BINANCE.replace("77", "70"));
         check(id_back(COINBASE, 100), &COINBASE.replace("77", "0"));
+        check(id_ahead(BINANCE, 1_000), &BINANCE.replace("77", "1077"));
+        check(
+            id_ahead(COINBASE, u64::MAX),
+            &COINBASE.replace("77", &u64::MAX.to_string()),
+        );
         check(
             time_jump(BINANCE, 5_000),
             &BINANCE.replace("1005", "6005").replace("1000", "6000"),

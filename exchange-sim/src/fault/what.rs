@@ -50,6 +50,11 @@ pub enum What {
         /// How much lower.
         by: u64,
     },
+    /// A trade's id is higher by this than it should be.
+    IdAhead {
+        /// How much higher.
+        by: u64,
+    },
     /// Nothing but answers and pings comes for this long; what would have come is lost.
     Silence {
         /// Milliseconds.

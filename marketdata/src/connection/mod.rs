@@ -1,7 +1,7 @@
 //! The shell around one connection: socket in, session and router as judges, inputs out to the shards.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::shutdown::Shutdown;
@@ -10,7 +10,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use crate::carriage::Carriage;
-use crate::feed::ConnectionId;
+use crate::feed::{Clocks, ConnectionId};
 use crate::metrics::{Count, Metrics, Outcome, Sparse};
 use crate::route::{Input, Place, Routed, Router};
 use crate::service::WhenFull;
@@ -35,6 +35,8 @@ pub(crate) struct FeedContext {
     pub(crate) when_full: WhenFull,
     pub(crate) metrics: Metrics,
     pub(crate) carriage: Carriage,
+    /// What each of the feed's connections tells the others.
+    pub(crate) clocks: Mutex<Clocks>,
     /// By our clock, what is milliseconds zero.
     pub(crate) begun: Instant,
 }
@@ -78,7 +80,13 @@ pub(crate) struct Connection {
     garbage_told: Sparse,
     lost_told: Sparse,
     live: bool,
+    /// The venue time that the feed's other connections were told last.
+    clock_told_ms: Option<i64>,
 }
+
+/// How far the clock moves before the feed's other connections are told: often enough for one that starts, and
+/// seldom enough for a lock.
+const CLOCK_TOLD_EVERY_MS: i64 = 100;
 
 impl Connection {
     pub(crate) fn new(
@@ -112,6 +120,7 @@ impl Connection {
             garbage_told: Sparse::default(),
             lost_told: Sparse::default(),
             live: false,
+            clock_told_ms: None,
         }
     }
 
@@ -197,6 +206,10 @@ impl Connection {
         match frame {
             Ok(Frame::Text(text)) => {
                 self.messages.inc();
+                if self.router.newest_ms().is_none() {
+                    let feed_ms = self.clocks(|clocks, id| clocks.newest_beside(id));
+                    self.router.handle_feed_time(feed_ms);
+                }
                 let read = self.context.venue.decode(text.as_bytes(), &mut self.events);
                 for event in self.events.drain(..) {
                     self.session.handle_event(now_ms, &event);
@@ -205,6 +218,7 @@ impl Connection {
                 if let Err(error) = read {
                     self.handle_garbage(&error);
                 }
+                self.tell_clock();
             }
             Ok(Frame::Binary) => {
                 self.messages.inc();
@@ -216,6 +230,24 @@ impl Connection {
             Ok(Frame::Ping) => self.session.handle_ping(now_ms),
             Err(end) => self.session.handle_end(end),
         }
+    }
+
+    /// Tells the feed's other connections the venue's time.
+    fn tell_clock(&mut self) {
+        let Some(newest) = self.router.newest_ms() else {
+            return;
+        };
+        let told = self.clock_told_ms;
+        if told.is_none_or(|told| newest.saturating_sub(told) >= CLOCK_TOLD_EVERY_MS) {
+            self.clock_told_ms = Some(newest);
+            self.clocks(|clocks, id| clocks.handle_time(id, newest));
+        }
+    }
+
+    /// Each change is one step: a poisoned lock holds sound clocks.
+    fn clocks<T>(&self, change: impl FnOnce(&mut Clocks, ConnectionId) -> T) -> T {
+        let clocks = self.context.clocks.lock();
+        change(&mut clocks.unwrap_or_else(PoisonError::into_inner), self.id)
     }
 
     fn handle_garbage(&mut self, error: &DecodeError) {
@@ -312,6 +344,7 @@ impl Connection {
 
     async fn finish(mut self) {
         self.router.handle_end();
+        self.clocks(|clocks, id| clocks.handle_ended(id));
         self.deliver().await;
         let context = &self.context;
         let listed_from = context.listed_from;

@@ -24,6 +24,7 @@ fn connection(when_full: WhenFull, len: usize) -> (Connection, mpsc::Receiver<In
         when_full,
         metrics: Metrics::default(),
         carriage: Carriage::new(1),
+        clocks: Mutex::default(),
         begun: Instant::now(),
     };
     let (inbox_in, inbox) = mpsc::channel(len);
@@ -37,6 +38,8 @@ fn connection(when_full: WhenFull, len: usize) -> (Connection, mpsc::Receiver<In
 async fn deliver(when_full: WhenFull, len: usize) -> (Vec<&'static str>, u64) {
     let (mut connection, mut inbox) = connection(when_full, len);
     connection.router.handle_subscribed(A);
+    let venue_ms = T0 - 1;
+    connection.router.handle_event(&Event::Clock { venue_ms });
     for id in 1..=6u32 {
         let time_ms = T0 + i64::from(id);
         connection.router.handle_event(&Event::Trade {

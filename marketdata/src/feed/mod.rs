@@ -5,6 +5,10 @@ use std::collections::VecDeque;
 
 use runtime::backoff::Backoff;
 
+mod clocks;
+
+pub use clocks::Clocks;
+
 /// The connections of one set of instruments: one as a rule, two while a new one takes over from an old one
 /// (make before break: the aggregator drops what both deliver), none between a loss and the next attempt.
 ///

@@ -15,6 +15,10 @@ use crate::venue::{Event, Harm, InstrumentIndex};
 
 mod input;
 
+mod last_trade;
+
+use last_trade::LastTrade;
+
 pub use input::{Input, Place, Routed};
 
 /// The router of one connection.
@@ -34,6 +38,8 @@ pub struct Router {
     clock: VenueClock,
     /// The venue time that the shards were told last.
     told_ms: Option<i64>,
+    /// Trades whose messages' time is still a claim, oldest first.
+    claimed: VecDeque<(InstrumentIndex, Input)>,
     /// Trades of instruments that are not up yet, oldest first.
     held: VecDeque<(InstrumentIndex, Input)>,
     routed: VecDeque<Routed>,
@@ -47,10 +53,7 @@ pub struct Router {
 struct State {
     subscribed: bool,
     up: bool,
-    /// The highest trade id that came.
-    last_id: Option<u64>,
-    /// A trade that the venue says there is and that has not come, and since when, by the venue's clock.
-    awaited: Option<(u64, i64)>,
+    last_trade: LastTrade,
 }
 
 /// The clock is passed on when it has moved this far: closing a bar a tenth of a second later is nothing
@@ -61,13 +64,17 @@ const CLOCK_STEP_MS: i64 = 100;
 /// else was to come between them. Only a feed known to be alive may close a quiet bar.
 const SKIP_MAX_MS: i64 = 3_000;
 
+/// How far an execution may be ahead of its own message, in milliseconds: a venue's parts agree on the time within
+/// a few milliseconds, and the bars that end in between would be closed by it.
+const AHEAD_MAX_MS: i64 = 1_000;
+
+/// Trades that wait for a second opinion on the time: what one connection brings until its next message of
+/// another time, or while it starts beside one that lags. Of more the newest are lost, and told as such.
+const CLAIMED_MAX: usize = 10_000;
+
 /// Trades that wait for their instrument to be up: the snapshots of a hundred products, a hundred trades each.
 /// Of more the oldest are dropped, which are the first that no bar needs.
 const HELD_MAX: usize = 10_000;
-
-/// How long a trade that a heartbeat spoke of may take to come. Heartbeats come each second and a bar waits two:
-/// a trade that is lost is found out before its bar closes.
-const AWAIT_MS: i64 = 1_000;
 
 impl Router {
     /// A router of one connection of the feed. `places` are those of the source's instruments, of which the feed
@@ -88,6 +95,7 @@ impl Router {
             losing: Vec::new(),
             clock: VenueClock::default(),
             told_ms: None,
+            claimed: VecDeque::new(),
             held: VecDeque::new(),
             routed: VecDeque::new(),
             lost: 0,
@@ -106,11 +114,8 @@ impl Router {
                 trade,
                 event_time_ms,
             } => {
-                if self.handle_venue_time(event_time_ms) {
-                    self.route_trade(instrument, trade, event_time_ms);
-                } else {
-                    self.lose(instrument);
-                }
+                let judged = self.handle_venue_time(event_time_ms);
+                self.route_trade(judged, instrument, trade, event_time_ms);
             }
             Event::Reference { instrument, trade } => self.route_reference(instrument, trade),
             Event::Clock { venue_ms } => {
@@ -120,10 +125,29 @@ impl Router {
                 instrument,
                 trade_id,
                 venue_ms,
-            } => self.handle_last_trade(instrument, trade_id, venue_ms),
+            } => {
+                let state = &mut self.states[instrument.at()];
+                if state.last_trade.handle_heartbeat(trade_id, venue_ms) {
+                    self.lost += 1;
+                    self.lose(instrument);
+                }
+            }
             Event::Sequence { number } => self.handle_sequence(number),
             _ => {}
         }
+    }
+
+    /// The other connections of the feed show this time, or there are none: this one does not start ahead of them.
+    /// To be told before each message until [`Router::newest_ms`] gives a time.
+    pub fn handle_feed_time(&mut self, feed_ms: Option<i64>) {
+        self.clock.handle_feed_time(feed_ms);
+    }
+
+    /// The venue's time as this connection shows it, in Unix milliseconds.
+    #[must_use]
+    #[inline]
+    pub fn newest_ms(&self) -> Option<i64> {
+        self.clock.newest_ms()
     }
 
     /// The venue sends the instrument's trades from now on.
@@ -154,6 +178,7 @@ impl Router {
         self.handle_harm(Harm::Any);
         self.rising.clear();
         self.losing.clear();
+        self.claimed.clear();
     }
 
     /// The next input.
@@ -167,7 +192,7 @@ impl Router {
         std::mem::take(&mut self.lost)
     }
 
-    /// How many messages were dropped because their time is not to be believed, since the last call.
+    /// How many times were refuted, of messages and of trades ahead of their message, since the last call.
     pub fn poll_doubted(&mut self) -> u64 {
         std::mem::take(&mut self.doubted)
     }
@@ -190,51 +215,76 @@ impl Router {
         self.next_sequence = Some(next.max(self.next_sequence.unwrap_or(0)));
     }
 
-    fn route_trade(&mut self, instrument: InstrumentIndex, trade: Trade, event_time_ms: i64) {
-        if self.admit(instrument, &trade) {
-            let series = self.places[instrument.at()].series;
-            self.push_trade(
-                instrument,
-                Input::Trade {
-                    series,
-                    trade,
-                    event_time_ms,
-                },
-            );
+    #[inline]
+    fn route_trade(
+        &mut self,
+        judged: Judged,
+        instrument: InstrumentIndex,
+        trade: Trade,
+        event_time_ms: i64,
+    ) {
+        if trade.time_ms.saturating_sub(event_time_ms) > AHEAD_MAX_MS {
+            self.doubted += 1;
+            self.lose(instrument);
+            return;
+        }
+        let input = Input::Trade {
+            series: self.places[instrument.at()].series,
+            trade,
+            event_time_ms,
+        };
+        if judged == Judged::Claimed {
+            self.claim(instrument, input);
+        } else {
+            self.note_id(instrument, trade.id);
+            self.push_trade(instrument, input);
         }
     }
 
     fn route_reference(&mut self, instrument: InstrumentIndex, trade: Trade) {
-        if self.admit(instrument, &trade) {
-            let series = self.places[instrument.at()].series;
-            self.push_trade(instrument, Input::Reference { series, trade });
-        }
+        self.note_id(instrument, trade.id);
+        let series = self.places[instrument.at()].series;
+        self.push_trade(instrument, Input::Reference { series, trade });
     }
 
-    fn admit(&mut self, instrument: InstrumentIndex, trade: &Trade) -> bool {
-        if !self.clock.admits(trade.time_ms) {
-            self.doubted += 1;
+    #[inline]
+    fn note_id(&mut self, instrument: InstrumentIndex, id: u64) {
+        self.states[instrument.at()].last_trade.handle_trade(id);
+    }
+
+    /// A trade waits for what the next message says of its time.
+    fn claim(&mut self, instrument: InstrumentIndex, input: Input) {
+        if self.claimed.len() >= CLAIMED_MAX {
             self.lose(instrument);
-            return false;
+        } else {
+            self.claimed.push_back((instrument, input));
         }
-        let state = &mut self.states[instrument.at()];
-        state.last_id = state.last_id.max(Some(trade.id));
-        true
     }
 
-    /// Gives whether the time is believed.
-    fn handle_venue_time(&mut self, venue_ms: i64) -> bool {
+    #[inline]
+    fn handle_venue_time(&mut self, venue_ms: i64) -> Judged {
         let before = self.clock.newest_ms();
-        if self.clock.handle_time(venue_ms) == Judged::Doubted {
-            self.doubted += 1;
-            return false;
+        let judged = self.clock.handle_time(venue_ms);
+        let refuted = self.clock.poll_refuted();
+        if refuted > 0 {
+            self.doubted += refuted;
+            for (instrument, _) in std::mem::take(&mut self.claimed) {
+                self.lose(instrument);
+            }
         }
-        let newest = self.clock.newest_ms().unwrap_or(venue_ms);
+        let newest = match judged {
+            Judged::Moved | Judged::Agreed => venue_ms,
+            Judged::Known | Judged::Claimed => return judged,
+        };
         if before.is_some_and(|before| newest.saturating_sub(before) > SKIP_MAX_MS) {
             self.handle_harm(Harm::Any);
         }
         if !self.rising.is_empty() {
             self.raise(newest);
+        }
+        // The time that follows may close what they belong to.
+        for (instrument, input) in std::mem::take(&mut self.claimed) {
+            self.release(instrument, input);
         }
         let step_done = self
             .told_ms
@@ -242,7 +292,15 @@ impl Router {
         if step_done || !self.losing.is_empty() {
             self.tell_clock(newest);
         }
-        true
+        judged
+    }
+
+    /// A claim was true.
+    fn release(&mut self, instrument: InstrumentIndex, input: Input) {
+        if let Input::Trade { trade, .. } = input {
+            self.note_id(instrument, trade.id);
+        }
+        self.push_trade(instrument, input);
     }
 
     /// Instruments are up from now on, and what came of them before is handed on.
@@ -283,30 +341,6 @@ impl Router {
         }
     }
 
-    fn handle_last_trade(&mut self, instrument: InstrumentIndex, trade_id: u64, venue_ms: i64) {
-        let state = &mut self.states[instrument.at()];
-        let Some(last_id) = state.last_id else {
-            // Nothing has come yet: what there was before is of no concern, what comes after is.
-            state.last_id = Some(trade_id);
-            return;
-        };
-        let overdue = match state.awaited {
-            Some((awaited, _)) if awaited <= last_id => false,
-            Some((_, since_ms)) => venue_ms.saturating_sub(since_ms) >= AWAIT_MS,
-            None => false,
-        };
-        match state.awaited {
-            Some((awaited, _)) if overdue => {
-                self.lost += 1;
-                state.last_id = Some(awaited);
-                state.awaited = (trade_id > awaited).then_some((trade_id, venue_ms));
-                self.lose(instrument);
-            }
-            Some((awaited, _)) if awaited > last_id => {}
-            _ => state.awaited = (trade_id > last_id).then_some((trade_id, venue_ms)),
-        }
-    }
-
     /// A trade of the instrument is lost.
     fn lose(&mut self, instrument: InstrumentIndex) {
         let series = self.places[instrument.at()].series;
@@ -329,11 +363,19 @@ impl Router {
     }
 
     /// A trade that comes before its instrument is up waits for that: a bar must know from when on it is whole
-    /// before it is given what belongs to it.
+    /// before it is given what belongs to it. An earlier trade has no message's time beside it: it is measured by
+    /// the clock once that is known.
     #[inline]
     fn push_trade(&mut self, instrument: InstrumentIndex, input: Input) {
         if self.states[instrument.at()].up {
-            self.push(instrument, input);
+            if let Input::Reference { trade, .. } = input
+                && !self.clock.admits(trade.time_ms)
+            {
+                self.doubted += 1;
+                self.lose(instrument);
+            } else {
+                self.push(instrument, input);
+            }
             return;
         }
         if self.held.len() >= HELD_MAX {

@@ -122,7 +122,10 @@ impl Session {
     /// The venue's clock shows this, by any message.
     #[inline]
     pub fn handle_venue_time(&mut self, now_ms: u64, venue_ms: i64) {
-        if self.venue_clock.handle_time(venue_ms) == Judged::Moved {
+        if matches!(
+            self.venue_clock.handle_time(venue_ms),
+            Judged::Moved | Judged::Agreed
+        ) {
             self.ticked_ms = now_ms;
         }
     }

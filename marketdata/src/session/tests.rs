@@ -220,7 +220,7 @@ fn messages_that_do_not_move_the_clock_do_not_keep_a_feed_alive() {
 fn trades_are_ticks() {
     let mut session = Pair::new(1).open().session;
     for at in 1..100u32 {
-        let time_ms = EPOCH_MS + i64::from(at) * 5_000;
+        let time_ms = EPOCH_MS + i64::from(at) * 1_500;
         let trade = Trade {
             id: u64::from(at),
             time_ms,
@@ -233,10 +233,28 @@ fn trades_are_ticks() {
             trade,
             event_time_ms: time_ms,
         };
-        session.handle_event(u64::from(at) * 5_000, &event);
-        session.handle_timeout(u64::from(at) * 5_000 + 4_999);
+        session.handle_event(u64::from(at) * 1_500, &event);
+        session.handle_timeout(u64::from(at) * 1_500 + 1_499);
     }
     assert_eq!(session.end(), None);
+}
+
+#[test]
+fn endless_patience_outlasts_a_clock_that_only_repeats() {
+    let run = |silence_max_ms: u64| {
+        let mut session = Pair::new(1).open().session;
+        session.options.silence_max_ms = silence_max_ms;
+        for at in 1..1_000u32 {
+            let now_ms = u64::from(at) * 1_000;
+            // A recording that is over: its last seconds, then the last one again and again.
+            let venue_ms = EPOCH_MS + i64::from(at.min(5)) * 1_000;
+            session.handle_event(now_ms, &Event::Clock { venue_ms });
+            session.handle_timeout(now_ms + 999);
+        }
+        session.end()
+    };
+    assert_eq!(run(Options::default().silence_max_ms), Some(End::Silent));
+    assert_eq!(run(u64::MAX), None);
 }
 
 #[test]
