@@ -15,8 +15,13 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Finds the folders; the root is this crate's parent.
     pub(crate) fn locate() -> Self {
-        let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = xtask.parent().unwrap_or(xtask).to_path_buf();
+        // Asked for at run time: two checkouts may share the build's output, and cargo then takes the program that
+        // was built in the one for the other's.
+        let xtask = env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = xtask
+            .parent()
+            .map_or_else(|| xtask.clone(), Path::to_path_buf);
         let target = match env::var_os("CARGO_TARGET_DIR") {
             // Relative to where cargo was started, as cargo itself reads it.
             Some(dir) => env::current_dir()
