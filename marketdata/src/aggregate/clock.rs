@@ -7,7 +7,6 @@ use super::event::Rejection;
 #[derive(Debug, Clone)]
 pub(super) struct Clock {
     now_ms: Option<i64>,
-    jump_max_ms: i64,
     /// A time too far ahead to be believed of one message; a second one that agrees makes it true.
     claim_ms: Option<i64>,
 }
@@ -18,10 +17,9 @@ const TIME_MIN_MS: i64 = 1_230_768_000_000;
 const TIME_MAX_MS: i64 = 4_102_444_800_000;
 
 impl Clock {
-    pub(super) fn new(jump_max_ms: i64) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             now_ms: None,
-            jump_max_ms: jump_max_ms.max(0),
             claim_ms: None,
         }
     }
@@ -30,22 +28,22 @@ impl Clock {
         self.now_ms
     }
 
-    /// Judges a time without moving the clock.
+    /// Judges a time without moving the clock, which one message alone moves by `jump_max_ms` at most.
     #[inline]
-    pub(super) fn check(&mut self, time_ms: i64) -> Result<(), Rejection> {
+    pub(super) fn check(&mut self, time_ms: i64, jump_max_ms: i64) -> Result<(), Rejection> {
         if !(TIME_MIN_MS..TIME_MAX_MS).contains(&time_ms) {
             return Err(Rejection::TimeOutOfRange);
         }
         let Some(now) = self.now_ms else {
             return Ok(());
         };
-        if time_ms - now <= self.jump_max_ms {
+        if time_ms - now <= jump_max_ms {
             self.claim_ms = None;
             return Ok(());
         }
         let agreed = self
             .claim_ms
-            .is_some_and(|claim| (time_ms - claim).abs() <= self.jump_max_ms);
+            .is_some_and(|claim| (time_ms - claim).abs() <= jump_max_ms);
         if agreed {
             return Ok(());
         }

@@ -14,15 +14,18 @@ pub struct Config {
     /// Whether contiguous ids may close a bar at once. Wrong for a venue whose times are known to run against
     /// its ids; where they are seen to, an instrument stops doing so by itself.
     pub close_on_ids: bool,
-    /// A venue time that is further ahead than this, in milliseconds, is believed only when a second message
-    /// agrees with it.
+    /// The first venue time after the feed was down: if it is further ahead than this, in milliseconds, it is
+    /// believed only when a second message agrees with it.
     pub clock_jump_max_ms: i64,
-    /// An id that is further from all seen ones than this is believed only when a second one agrees with it,
-    /// and never when it lies below. The busiest market makes some five million ids a day.
+    /// The same while the feed is alive. Its clock is heard every second, but an instrument may be told only
+    /// when a bar can close; what damaged envelopes can do is bounded more tightly where they are read.
+    pub clock_step_max_ms: i64,
+    /// A trade whose id is further above all seen ones than this is held until the next one agrees with it. The
+    /// busiest market makes some sixty ids a second, so that only a long outage does that honestly.
     pub id_jump_max: u64,
     /// How many runs of contiguous ids are told apart, per instrument; at least 2. With more, the oldest hole is
     /// given up: marked, told, counted. A thousand holes are far more than a repair would fill one by one, and
-    /// take 50 KB.
+    /// take 100 KB.
     pub ranges_max: usize,
 }
 
@@ -34,7 +37,8 @@ impl Config {
             reorder_window_ms: 2_000,
             close_on_ids: true,
             clock_jump_max_ms: 86_400_000,
-            id_jump_max: 1_000_000_000,
+            clock_step_max_ms: 60_000,
+            id_jump_max: 100_000,
             ranges_max: 1_024,
         }
     }

@@ -34,8 +34,17 @@ pub struct Engine {
     eventful: VecDeque<SeriesIndex>,
     /// Likewise those whose open bars changed since they were fetched.
     dirty: VecDeque<SeriesIndex>,
-    /// The interval, by number, of the dirty instrument at the front that is next to be given.
-    dirty_lane: usize,
+    /// The instrument whose open bars are being given.
+    giving: Option<Giving>,
+}
+
+/// Of what changed by then; what changes from then on puts the instrument in the queue again.
+#[derive(Debug, Clone, Copy)]
+struct Giving {
+    index: SeriesIndex,
+    dirty: u64,
+    /// The interval that comes next, by number.
+    lane: usize,
 }
 
 #[derive(Debug)]
@@ -77,7 +86,7 @@ impl Engine {
             due: VecDeque::new(),
             eventful: VecDeque::new(),
             dirty: VecDeque::new(),
-            dirty_lane: 0,
+            giving: None,
         }
     }
 
@@ -120,7 +129,7 @@ impl Engine {
         event_time_ms: i64,
     ) -> TradeOutcome {
         let outcome = self.with(index, |series| series.handle_trade(trade, event_time_ms));
-        if outcome == TradeOutcome::Added {
+        if outcome != TradeOutcome::Duplicate {
             self.soil(index, ALL);
         }
         outcome
@@ -143,6 +152,7 @@ impl Engine {
     /// one begins.
     pub fn handle_clock(&mut self, feed: FeedIndex, venue_ms: i64) {
         let jump_max_ms = self.config.clock_jump_max_ms;
+        let jump_max_ms = jump_max_ms.min(self.config.clock_step_max_ms).max(0);
         let clock = self.feed_mut(feed);
         if venue_ms <= clock.now_ms {
             return;
@@ -212,21 +222,28 @@ impl Engine {
 
     /// The next open bar that changed since it was last given; each topic once, as it stands now.
     pub fn poll_open(&mut self) -> Option<(SeriesIndex, OpenBar)> {
-        while let Some(&index) = self.dirty.front() {
-            while let Some(&interval) = self.config.intervals.get(self.dirty_lane) {
-                let bit = bit(self.dirty_lane);
-                self.dirty_lane += 1;
-                if self.slot(index).dirty & bit != 0
-                    && let Some(open) = self.slot(index).series.open(interval)
+        loop {
+            let giving = match self.giving {
+                Some(giving) => giving,
+                None => {
+                    let index = self.dirty.pop_front()?;
+                    let dirty = std::mem::take(&mut self.slot_mut(index).dirty);
+                    let lane = 0;
+                    Giving { index, dirty, lane }
+                }
+            };
+            self.giving = None;
+            let Giving { index, dirty, lane } = giving;
+            for at in lane..self.config.intervals.len() {
+                if dirty & bit(at) != 0
+                    && let Some(open) = self.slot(index).series.open(self.config.intervals[at])
                 {
+                    let lane = at + 1;
+                    self.giving = Some(Giving { lane, ..giving });
                     return Some((index, open));
                 }
             }
-            self.dirty_lane = 0;
-            self.dirty.pop_front();
-            self.slot_mut(index).dirty = 0;
         }
-        None
     }
 
     /// The instrument at the index.

@@ -13,6 +13,10 @@ pub enum TradeOutcome {
     /// A bar that should hold it is closed. It is in no bar; longer bars that are still open are marked
     /// `gap`, so that none holds more than its parts, and [`Event::Late`] tells the repair what to amend.
     Late,
+    /// Its id is in doubt: it is held until the next trade agrees with it, and is then in its bars, or
+    /// contradicts it, and it is then [`TradeOutcome::Rejected`] and counted as such. One is held at a time, and
+    /// no longer than the reorder window.
+    Held,
     /// From before the first bar: it gives the previous close and proves ids, and is in no bar.
     Reference,
     /// Not believed, or not to be held. It is in no bar, and the bars that lack it are marked.
@@ -28,7 +32,12 @@ pub enum Rejection {
     TimeJump,
     /// Its time is too old to be in an open bar, and contradicts its id's neighbours.
     TimeAgainstIds,
-    /// Its id is further from all others than is believed of a single message.
+    /// Its time is later than the message that told it.
+    TimeAhead,
+    /// It came live, and yet was made more than a reorder window before it was sent, and before the first bar.
+    TimeBehind,
+    /// Its id is further from all others than is believed of a single trade, or lies below others and is newer,
+    /// and the next trade did not agree with it.
     IdJump,
     /// A sum or its value is out of range.
     Overflow(CandleError),
@@ -94,6 +103,9 @@ pub enum Event {
     Overflow(Trade),
     /// A higher id has an earlier time: ids close no bar of this instrument any more.
     TimesRunAgainstIds,
+    /// What was seen of this id and higher ones is not what the venue counts on from: a damaged id, or a venue
+    /// that began anew. The bars that hold them are marked `gap`.
+    IdsCut(u64),
 }
 
 /// What has been counted, per instrument or summed.
@@ -105,6 +117,8 @@ pub struct Counters {
     pub duplicate: u64,
     /// Trades for closed bars.
     pub late: u64,
+    /// Trades that were held for a while; what became of them is counted besides.
+    pub held: u64,
     /// Trades from before the first bar.
     pub reference: u64,
     /// Trades that were not believed or could not be held.
@@ -119,6 +133,8 @@ pub struct Counters {
     pub gaps: u64,
     /// Ids missing in them.
     pub ids_missing: u64,
+    /// Times at which ids that had been seen were no longer believed.
+    pub ids_cut: u64,
     /// Times without a feed that ids do not bridge.
     pub outages: u64,
     /// Holes that are no longer told apart, see [`super::Config::ranges_max`].
@@ -133,6 +149,7 @@ impl Counters {
         self.added += other.added;
         self.duplicate += other.duplicate;
         self.late += other.late;
+        self.held += other.held;
         self.reference += other.reference;
         self.rejected += other.rejected;
         self.overflow += other.overflow;
@@ -140,6 +157,7 @@ impl Counters {
         self.closed += other.closed;
         self.gaps += other.gaps;
         self.ids_missing += other.ids_missing;
+        self.ids_cut += other.ids_cut;
         self.outages += other.outages;
         self.holes_given_up += other.holes_given_up;
         self.events_lost += other.events_lost;

@@ -1,6 +1,8 @@
 // Pure: which trade ids were seen, as runs of contiguous ones with the times they span.
 #![deny(clippy::disallowed_methods)]
 
+use wire::{Price, Trade};
+
 /// The seen ids. Normally one run.
 #[derive(Debug, Clone)]
 pub(super) struct Ids {
@@ -19,8 +21,21 @@ struct Run {
     hi: u64,
     min_ms: i64,
     max_ms: i64,
+    /// Of the trade with the highest id: flat bars need it where runs above turn out not to be the venue's.
+    price: Price,
     /// Whether the hole below this run has been told.
     told: bool,
+    /// Whether a higher id of it has an earlier time.
+    against: bool,
+}
+
+/// What a cut took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// The oldest and the newest time of the ids taken away.
+    pub(super) span_ms: (i64, i64),
+    /// The highest id that is left, and its price.
+    pub(super) top: Option<(u64, Price)>,
 }
 
 /// Missing ids between two runs.
@@ -105,16 +120,88 @@ impl Ids {
         }
     }
 
-    /// Whether the id is further than `jump_max` above all others, or below them.
-    pub(super) fn jump(&self, id: u64, jump_max: u64) -> Option<Jump> {
+    /// Why one trade alone is not believed to have this id at this time. `slack_ms` is by how much a trade may
+    /// truly be newer than one with a higher id.
+    #[inline]
+    pub(super) fn jump(
+        &self,
+        place: Place,
+        trade: &Trade,
+        jump_max: u64,
+        slack_ms: i64,
+    ) -> Option<Jump> {
         let (first, last) = (self.runs.first()?, self.runs.last()?);
-        if id > last.hi.saturating_add(jump_max) {
-            Some(Jump::Ahead)
-        } else if id.saturating_add(jump_max) < first.lo {
-            Some(Jump::Back)
+        let above = match place {
+            // A true repetition is no newer than what was seen.
+            Place::Seen => {
+                return self
+                    .newest_ms
+                    .is_some_and(|newest| trade.time_ms > newest)
+                    .then_some(Jump::Back);
+            }
+            Place::After(at) => at + 1,
+            Place::Before(at) | Place::Joins(at) | Place::Alone(at) => at,
+        };
+        let Some(above) = self.runs.get(above) else {
+            let ahead = trade.id > last.hi.saturating_add(jump_max);
+            return ahead.then_some(Jump::Ahead);
+        };
+        let far = trade.id.saturating_add(jump_max) < first.lo;
+        let newest_ms = if far {
+            above.min_ms.saturating_sub(slack_ms)
         } else {
-            None
+            above.min_ms.saturating_add(slack_ms)
+        };
+        (trade.time_ms > newest_ms).then_some(Jump::Back)
+    }
+
+    /// Forgets the runs that hold this id or higher ones: the venue does not count on from them.
+    pub(super) fn cut(&mut self, id: u64) -> Option<Cut> {
+        let kept = self.runs.partition_point(|run| run.hi < id);
+        let gone = self.runs.split_off(kept);
+        let from_ms = gone.iter().map(|run| run.min_ms).min()?;
+        let to_ms = gone.iter().map(|run| run.max_ms).max()?;
+        let inverted = |pair: &[Run]| pair[0].max_ms > pair[1].min_ms;
+        self.against =
+            self.runs.iter().any(|run| run.against) || self.runs.windows(2).any(inverted);
+        self.count_holes();
+        Some(Cut {
+            span_ms: (from_ms, to_ms),
+            top: self.runs.last().map(|run| (run.hi, run.price)),
+        })
+    }
+
+    /// Whether the highest ids are older than lower ones.
+    #[inline]
+    pub(super) fn has_old_top(&self) -> bool {
+        self.runs
+            .last()
+            .is_some_and(|top| self.newest_ms > Some(top.max_ms))
+    }
+
+    /// The id from which on ids are older than two or more that lie below, while nothing can fill the hole
+    /// between any more: then it is the higher ones that are wrong.
+    pub(super) fn overruled(&self) -> Option<u64> {
+        let (mut cut, mut above_ms) = (None, self.runs.last()?.max_ms);
+        for at in (1..self.runs.len()).rev() {
+            let below = self.runs[..at].iter().filter(|run| run.max_ms > above_ms);
+            let newer = below.map(|run| (run.hi - run.lo).saturating_add(1));
+            if self.runs[at].told && newer.fold(0, u64::saturating_add) > 1 {
+                cut = Some(self.runs[at].lo);
+            }
+            above_ms = above_ms.max(self.runs[at - 1].max_ms);
         }
+        cut
+    }
+
+    /// Whether this is the highest id seen.
+    pub(super) fn is_top(&self, id: u64) -> bool {
+        self.runs.last().is_some_and(|run| run.hi == id)
+    }
+
+    fn count_holes(&mut self) {
+        let holes = self.runs.iter().skip(1);
+        self.holes_open = holes.filter(|run| !run.told).count();
     }
 
     /// Whether a time is off by more than `slack_ms` from what the neighbours' times allow.
@@ -135,10 +222,10 @@ impl Ids {
     pub(super) fn insert(
         &mut self,
         place: Place,
-        id: u64,
-        time_ms: i64,
+        trade: &Trade,
         slack_ms: i64,
     ) -> Option<(Hole, bool)> {
+        let (id, time_ms) = (trade.id, trade.time_ms);
         if !self.against {
             self.against = self.contradicts(place, time_ms, 0);
         }
@@ -148,17 +235,20 @@ impl Ids {
             Place::After(at) => {
                 let run = &mut self.runs[at];
                 run.hi = id;
+                run.price = trade.price;
+                run.against |= time_ms < run.max_ms;
                 run.take(time_ms);
                 return None;
             }
             Place::Before(at) => {
                 let run = &mut self.runs[at];
                 run.lo = id;
+                run.against |= time_ms > run.min_ms;
                 run.take(time_ms);
                 return None;
             }
             Place::Joins(above) => self.join(above, time_ms),
-            Place::Alone(at) => self.put(at, id, time_ms),
+            Place::Alone(at) => self.put(at, trade, slack_ms),
         }
         let given_up = (self.runs.len() > self.runs_max).then(|| {
             let told = self.runs[1].told;
@@ -167,8 +257,7 @@ impl Ids {
             self.join(1, time_ms);
             (hole, told)
         });
-        let holes = self.runs.iter().skip(1);
-        self.holes_open = holes.filter(|run| !run.told).count();
+        self.count_holes();
         given_up
     }
 
@@ -176,25 +265,35 @@ impl Ids {
         let upper = self.runs.remove(above);
         let lower = &mut self.runs[above - 1];
         lower.hi = upper.hi;
+        lower.price = upper.price;
+        lower.against |= upper.against || lower.max_ms > time_ms || time_ms > upper.min_ms;
         lower.take(time_ms);
         lower.take(upper.min_ms);
         lower.take(upper.max_ms);
     }
 
-    fn put(&mut self, at: usize, id: u64, time_ms: i64) {
-        // A part of a hole that was told stays told. Below all others there was no hole yet.
-        let told = at > 0 && self.runs.get(at).is_some_and(|run| run.told);
+    fn put(&mut self, at: usize, trade: &Trade, slack_ms: i64) {
+        // A part of a hole that was told stays told, if the trade can be of that hole: what is newer than the run
+        // above shows a loss of its own. Below all others there was no hole yet.
+        let of_hole = |run: &Run| trade.time_ms <= run.min_ms.saturating_add(slack_ms);
+        let told = at > 0
+            && self
+                .runs
+                .get(at)
+                .is_some_and(|run| run.told && of_hole(run));
         if at == 0
             && let Some(first) = self.runs.first_mut()
         {
             first.told = false;
         }
         let run = Run {
-            lo: id,
-            hi: id,
-            min_ms: time_ms,
-            max_ms: time_ms,
+            lo: trade.id,
+            hi: trade.id,
+            min_ms: trade.time_ms,
+            max_ms: trade.time_ms,
+            price: trade.price,
             told,
+            against: false,
         };
         self.runs.insert(at, run);
     }
@@ -259,10 +358,12 @@ impl Ids {
     }
 }
 
-/// A direction in which an id is too far off.
+/// A direction in which an id is off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Jump {
+    /// Far above all others.
     Ahead,
+    /// Seen before or below others, and yet newer.
     Back,
 }
 

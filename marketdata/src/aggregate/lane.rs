@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use wire::{Candle, Interval, Price};
+use wire::{Candle, CandleError, Interval, Price};
 
 /// One interval's open buckets and where its closed bars end.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub(super) struct Bucket {
     pub(super) candle: Candle,
     /// A trade of it is known and not in it.
     pub(super) lacks: bool,
+    /// The trade that flat bars after it follow, where that is not the one with its highest id.
+    tip: Option<(u64, Price)>,
 }
 
 /// Buckets that wait in one interval. Trades come for the current bucket and, within the window, for one or two
@@ -130,6 +132,7 @@ impl Lane {
                     start_ms: self.interval.start_of(time_ms),
                     candle: Candle::flat(Price::ZERO),
                     lacks: false,
+                    tip: None,
                 };
                 self.buckets.insert(at, bucket);
                 at
@@ -138,10 +141,37 @@ impl Lane {
         &mut self.buckets[at]
     }
 
-    /// Notes that a known trade of the bucket is not in it, if the bucket is open and can be held.
-    pub(super) fn mark(&mut self, time_ms: i64) {
-        if self.takes(time_ms) && self.has_room(time_ms) {
+    /// Notes that a known trade of the bucket is not in it, if the bucket is open. False where it cannot be held.
+    #[must_use]
+    pub(super) fn mark(&mut self, time_ms: i64) -> bool {
+        let has_room = !self.takes(time_ms) || self.has_room(time_ms);
+        if self.takes(time_ms) && has_room {
             self.bucket_mut(time_ms).lacks = true;
+        }
+        has_room
+    }
+
+    /// Ids from `cut` on are void: flat bars follow another trade. The bars that hold void ones keep them, as
+    /// there is no telling which part is wrong; the caller marks them.
+    pub(super) fn handle_cut(
+        &mut self,
+        cut: u64,
+        top: Option<(u64, Price)>,
+        next: Option<(u64, Price)>,
+    ) {
+        if let Some((last, price)) = &mut self.last
+            && *last >= cut
+        {
+            // Without any other, the price stands until there is one.
+            (*last, *price) = top.unwrap_or((0, *price));
+        }
+        let Some((id, price)) = top.or(next) else {
+            return;
+        };
+        for bucket in &mut self.buckets {
+            if bucket.candle.last_id() >= Some(cut) {
+                bucket.tip = Some((id, price));
+            }
         }
     }
 
@@ -171,10 +201,10 @@ impl Lane {
         };
         let candle = match held {
             Some(bucket) if bucket.candle.count > 0 => {
-                if let Some(id) = bucket.candle.last_id()
+                if let Some((id, price)) = bucket.tip()
                     && self.last.is_none_or(|(last, _)| id > last)
                 {
-                    self.last = Some((id, bucket.candle.close));
+                    self.last = Some((id, price));
                 }
                 bucket.candle
             }
@@ -191,7 +221,7 @@ impl Lane {
             .buckets
             .iter()
             .take_while(|bucket| bucket.start_ms < time_ms)
-            .filter_map(|bucket| Some((bucket.candle.last_id()?, bucket.candle.close)));
+            .filter_map(Bucket::tip);
         held.chain(self.last)
             .max_by_key(|(id, _)| *id)
             .map(|(_, price)| price)
@@ -203,6 +233,24 @@ impl Lane {
 }
 
 impl Bucket {
+    /// The trade with the highest id that is not void.
+    fn tip(&self) -> Option<(u64, Price)> {
+        let highest = || Some((self.candle.last_id()?, self.candle.close));
+        self.tip.or_else(highest)
+    }
+
+    /// Adds a candle of one trade.
+    #[inline]
+    pub(super) fn add(&mut self, one: &Candle) -> Result<(), CandleError> {
+        self.candle.merge(one)?;
+        if let (Some(tip), Some(id)) = (&mut self.tip, one.last_id())
+            && id > tip.0
+        {
+            *tip = (id, one.close);
+        }
+        Ok(())
+    }
+
     /// Whether the candle can be merged without leaving the range of a sum.
     #[inline]
     pub(super) fn fits(&self, other: &Candle) -> bool {

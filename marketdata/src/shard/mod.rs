@@ -146,6 +146,7 @@ impl Shard {
                 Some(TradeOutcome::Reference) => {
                     self.outcomes.reference.inc();
                 }
+                Some(TradeOutcome::Held) => {}
                 Some(TradeOutcome::Rejected(_)) => {
                     self.outcomes.rejected.inc();
                 }
@@ -279,6 +280,9 @@ fn tell(metrics: &Metrics, told: &mut Told, instrument: &wire::Instrument, event
             if let Some(count) = told.overflow.tell() {
                 tracing::warn!(%instrument, trade_id = trade.id, count, "a sum is out of range");
             }
+        }
+        Event::IdsCut(from_id) => {
+            tracing::warn!(%instrument, from_id, "ids not believed any more: the venue counts on from lower ones");
         }
         Event::TimesRunAgainstIds => {
             tracing::warn!(%instrument, "times run against ids: bars close by the clock only");

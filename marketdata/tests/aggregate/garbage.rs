@@ -70,26 +70,6 @@ fn a_time_against_its_ids_leaves_a_gap_where_they_are() {
 }
 
 #[test]
-fn an_id_from_nowhere_is_refused_and_its_bars_marked() {
-    check(
-        "1s",
-        "up:0 5000000000@100 5000000001@1000 7000000000@1100 1@1200 => Rejected(IdJump) Rejected(IdJump); \
-         5000000002@2000 5000000003@3000 => 1s:0=complete[5000000000] 1s:1000=gap[5000000001] \
-         1s:2000=complete[5000000002]",
-    );
-    check(
-        "1s",
-        "up:0 5@100 18446744073709551615@200 18446744073709551615@200 => Rejected(IdJump)",
-    );
-    // Two that agree are believed; the hole is told.
-    check(
-        "1s",
-        "up:0 5@100 7000000000@200 7000000001@300 => Rejected(IdJump); \
-         clock:3000 => gap(6-7000000000 in 100..300) 1s:0=gap[5-7000000001]",
-    );
-}
-
-#[test]
 fn too_many_holes_give_up_the_oldest() {
     let mut config = config("1s 5s");
     config.ranges_max = 3;
@@ -126,6 +106,7 @@ fn a_sum_out_of_range_is_in_no_bar_and_marks_them() {
     assert_eq!(series.poll_event(), Some(Event::Overflow(huge(2))));
     assert_eq!(series.poll_event(), Some(Event::Overflow(value)));
     assert_eq!(series.counters().overflow, 2);
+    series.handle_clock(DAY_MS + 9_000);
     series.handle_clock(DAY_MS + 62_000);
     let closed = drain(&mut series);
     for bar in [closed[0], closed[60]] {
@@ -139,7 +120,7 @@ fn a_sum_out_of_range_is_in_no_bar_and_marks_them() {
 fn events_that_nobody_fetches_are_bounded_and_counted() {
     let mut series = Series::new(&Arc::new(config("1s")));
     series.handle_feed_up(Some(DAY_MS));
-    series.handle_trade(&trade(1_000_000, 100), DAY_MS + 100);
+    series.handle_trade(&trade(50_000, 100), DAY_MS + 100);
     series.handle_clock(DAY_MS + 9_000);
     drain(&mut series);
     for id in 0..1_000 {
@@ -253,7 +234,8 @@ proptest! {
         }
         let counters = engine.counters();
         let counted = counters.added + counters.duplicate + counters.late + counters.reference + counters.rejected;
-        prop_assert_eq!(counted, trades);
+        // One may still be held.
+        prop_assert!(counted == trades || (counted + 1 == trades && counters.held > 0));
         prop_assert!(engine.series(index).open(interval("2s")).is_none());
     }
 }

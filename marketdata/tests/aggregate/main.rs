@@ -12,6 +12,8 @@ mod outages;
 
 mod garbage;
 
+mod doubts;
+
 mod properties;
 
 mod shards;

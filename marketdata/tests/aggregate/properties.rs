@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use wire::{Candle, Completeness, Interval, Trade};
 
 use crate::oracle::{self, Bars};
-use crate::support::{DAY_MS, Op, config, run, trade};
+use crate::support::{DAY_MS, Op, run, trade};
 
 const INTERVALS: &str = "1s 2s 3s 10s 1m 5m";
 const WINDOW_MS: i64 = 2_000;
@@ -58,6 +58,14 @@ fn trades(made: &[Made], against: bool) -> Vec<Trade> {
     }
     let times = times.iter().zip(ids);
     times.map(|(&(at, _), id)| trade(id, at)).collect()
+}
+
+/// Nothing ticks between the trades here, so that any step of the clock is to be believed.
+fn config(intervals: &str) -> Config {
+    Config {
+        clock_step_max_ms: 86_400_000,
+        ..crate::support::config(intervals)
+    }
 }
 
 fn step(trade: &Trade) -> Op {
@@ -214,7 +222,8 @@ proptest! {
         let (kept, kept_made): (Vec<_>, Vec<_>) =
             kept.map(|((trade, made), _)| (*trade, made.clone())).unzip();
         let mut steps = arrivals(&kept_made, &kept, tick_ms);
-        let mut end = 0;
+        // The first is seen: before any id is known, ids show nothing.
+        let mut end = made[0].wait + made[0].delay + 1;
         let mut outages = outages;
         outages.sort_unstable();
         for (wait, long, told) in outages {

@@ -29,7 +29,7 @@ fn contiguous_ids_close_at_once() {
     // Of those that are due together the one that ends first comes first, then the shorter.
     check(
         "1m 20s",
-        "ref:1@-50 up:0 => Reference; clock:61999 => 20s:0=quiet 20s:20000=quiet; \
+        "ref:1@-50 up:0 clock:9000 => Reference; clock:61999 => 20s:0=quiet 20s:20000=quiet; \
          clock:62000 => 20s:40000=quiet 1m:0=quiet",
     );
     check(

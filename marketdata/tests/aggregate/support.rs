@@ -46,7 +46,7 @@ pub(crate) enum Op {
 impl Op {
     /// `7@100` is trade 7 at 100 ms, `7@100/150` one that was sent at 150 ms, `ref:7@100` one that a snapshot
     /// told; `clock:200`, `up`, `up:200`, `down`, `loss`.
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let number = |text: &str| text.parse::<i64>().unwrap();
         let id_at = |text: &str| {
             let (id, at) = text.split_once('@').unwrap();
@@ -140,6 +140,7 @@ fn show_event(event: &Event) -> String {
         Event::Late(trade) => format!("late({})", trade.id),
         Event::Overflow(trade) => format!("overflow({})", trade.id),
         Event::TimesRunAgainstIds => "against".to_owned(),
+        Event::IdsCut(id) => format!("cut({id})"),
     }
 }
 
@@ -147,23 +148,26 @@ fn show_event(event: &Event) -> String {
 /// about: of each step, its outcome if not `Added`, then events, then closed bars.
 pub(crate) fn check_with(config: Config, script: &str) {
     let mut series = Series::new(&Arc::new(config));
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (mut got, mut expected) = (Vec::new(), Vec::new());
     for part in script.split(';') {
         let (steps, expect) = part.split_once("=>").unwrap();
-        let mut got = Vec::new();
+        let mut came = Vec::new();
         for step in steps.split_whitespace() {
             let outcome = Op::parse(step).apply(&mut series);
-            got.extend(outcome.and_then(show_outcome));
-            got.extend(std::iter::from_fn(|| series.poll_event()).map(|event| show_event(&event)));
-            got.extend(drain(&mut series).iter().map(show));
+            came.extend(outcome.and_then(show_outcome));
+            came.extend(std::iter::from_fn(|| series.poll_event()).map(|event| show_event(&event)));
+            came.extend(drain(&mut series).iter().map(show));
         }
-        let expect = expect.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(
-            got.join(" "),
-            expect,
-            "after `{}` in `{script}`",
-            steps.trim()
-        );
+        got.push(format!("{} => {}", words(steps), came.join(" ")));
+        expected.push(format!("{} => {}", words(steps), words(expect)));
     }
+    assert!(
+        got == expected,
+        "got\n{}\nbut not\n{}",
+        got.join(";\n"),
+        expected.join(";\n")
+    );
 }
 
 /// [`check_with`] the defaults.

@@ -31,13 +31,17 @@ impl Series {
     /// Tells what can no longer turn out to be harmless.
     #[inline]
     pub(super) fn settle(&mut self) {
-        if !self.ids.has_open_holes() && self.marks.untold_ms().is_none() {
+        let old_top = self.ids.has_old_top();
+        let holes = self.ids.has_open_holes() || self.marks.untold_ms().is_some();
+        if !old_top && !holes && self.doubt.is_none() {
             return;
         }
         let Some(now) = self.clock.now_ms() else {
             return;
         };
-        let (settled_ms, slack_ms) = (now - self.window_ms(), self.slack_ms());
+        let settled_ms = now - self.window_ms();
+        self.settle_doubt(settled_ms);
+        let slack_ms = self.slack_ms();
         loop {
             let ids = &self.ids;
             let trim = |from, to| ids.trim(from, to, slack_ms);
@@ -49,6 +53,9 @@ impl Series {
         }
         while let Some(hole) = self.ids.tell_hole(settled_ms, slack_ms) {
             self.tell_gap(&hole);
+        }
+        if old_top && let Some(id) = self.ids.overruled() {
+            self.cut(id, None);
         }
     }
 
@@ -66,11 +73,7 @@ impl Series {
         self.counters.gaps += 1;
         let missing = hole.to_id - hole.from_id + 1;
         self.counters.ids_missing = self.counters.ids_missing.saturating_add(missing);
-        // What closed before the hole was known closed after its own window, and stays as it is; so must then
-        // the longer bars over it.
-        let lo_ms = hole.lo_ms.max(self.open_from_ms).min(hole.hi_ms);
-        self.marks
-            .handle_gap(lo_ms, hole.hi_ms, self.closed_until_ms());
+        self.mark_stretch(hole.lo_ms, hole.hi_ms);
         self.tell(Event::Gap {
             from_id: hole.from_id,
             to_id: hole.to_id,

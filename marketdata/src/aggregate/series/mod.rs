@@ -4,6 +4,9 @@
 /// What becomes of a trade.
 mod trades;
 
+/// Trades that are not believed at once.
+mod doubts;
+
 /// What the venue's clock settles.
 mod closing;
 
@@ -18,6 +21,7 @@ use super::event::{Closed, Counters, Event, OpenBar, TradeOutcome};
 use super::ids::Ids;
 use super::lane::Lane;
 use super::marks::Marks;
+use doubts::Doubt;
 
 /// One instrument: the open buckets of every interval, the ids seen, what is missing.
 ///
@@ -40,8 +44,8 @@ pub struct Series {
     feed: Feed,
     ids: Ids,
     marks: Marks,
-    /// The last id that was too far ahead to be believed of one trade.
-    id_claim: Option<u64>,
+    /// The newest trade whose id is not believed of one trade alone.
+    doubt: Option<Doubt>,
     against_told: bool,
     /// A trade of this time or later is in an open bucket of every interval.
     open_from_ms: i64,
@@ -71,11 +75,11 @@ impl Series {
         intervals.dedup();
         Self {
             lanes: intervals.into_iter().map(Lane::new).collect(),
-            clock: Clock::new(config.clock_jump_max_ms),
+            clock: Clock::new(),
             feed: Feed::Down,
             ids: Ids::new(config.ranges_max),
             marks: Marks::new(),
-            id_claim: None,
+            doubt: None,
             against_told: false,
             open_from_ms: i64::MAX,
             end_min_ms: i64::MAX,
@@ -88,26 +92,26 @@ impl Series {
     /// A trade as the venue told it. `event_time_ms` is when it sent the message, by its own clock; both times
     /// move the clock, and show that the feed is alive if it was subscribed.
     pub fn handle_trade(&mut self, trade: &Trade, event_time_ms: i64) -> TradeOutcome {
-        if let Err(rejection) = self.clock.check(trade.time_ms) {
-            return self.count(TradeOutcome::Rejected(rejection));
-        }
-        let event_time_ms = event_time_ms.max(trade.time_ms);
-        if event_time_ms == trade.time_ms || self.clock.check(event_time_ms).is_ok() {
-            self.advance(event_time_ms);
-        } else {
-            self.counters.clock_rejected += 1;
-            self.advance(trade.time_ms);
-        }
-        let outcome = self.take(trade);
+        let outcome = match self.judge_times(trade, event_time_ms) {
+            Ok(()) => self.take(trade),
+            Err(rejection) => TradeOutcome::Rejected(rejection),
+        };
         self.settle();
         self.count(outcome)
     }
 
     /// A trade that was learned later than it was made: from the snapshot or the last match that a venue sends
-    /// on subscription, or from REST. It says nothing of the venue's clock.
+    /// on subscription. It says nothing of the venue's clock. One from before the first bar gives the previous
+    /// close and proves ids; a later one is a trade like any other. The newest trade that is known already says
+    /// that none was missed until the subscription, so that rows of a REST request do not belong here.
     pub fn handle_reference(&mut self, trade: &Trade) -> TradeOutcome {
-        let outcome = match self.clock.check(trade.time_ms) {
-            Ok(()) => self.take(trade),
+        let outcome = match self.clock.check(trade.time_ms, self.jump_max_ms()) {
+            Ok(()) => {
+                if self.feed == Feed::Alive && self.repeats_top(trade) {
+                    self.marks.settle_harmless();
+                }
+                self.take(trade)
+            }
             Err(rejection) => TradeOutcome::Rejected(rejection),
         };
         self.settle();
@@ -116,7 +120,7 @@ impl Series {
 
     /// The venue's clock in Unix milliseconds, from any message on the connection that carries the instrument.
     pub fn handle_clock(&mut self, venue_ms: i64) {
-        match self.clock.check(venue_ms) {
+        match self.clock.check(venue_ms, self.jump_max_ms()) {
             Ok(()) => self.advance(venue_ms),
             Err(_) => self.counters.clock_rejected += 1,
         }
@@ -152,8 +156,7 @@ impl Series {
     /// next trade; but the bars that it may belong to must not close as whole before.
     pub fn handle_loss(&mut self) {
         if let Some(now) = self.clock.now_ms() {
-            let from = (now - self.window_ms()).max(self.open_from_ms).min(now);
-            self.marks.handle_gap(from, now, self.closed_until_ms());
+            self.mark_stretch(now - self.window_ms(), now);
         }
     }
 

@@ -5,17 +5,22 @@ use wire::{Candle, CandleError, Trade};
 
 use super::Series;
 use crate::aggregate::event::{Event, Rejection, TradeOutcome};
-use crate::aggregate::ids::{Jump, Place};
+use crate::aggregate::ids::Place;
 
 impl Series {
     #[inline]
     pub(super) fn take(&mut self, trade: &Trade) -> TradeOutcome {
         let place = self.ids.place(trade.id);
+        if let Some(outcome) = self.judge_id(trade, place) {
+            return outcome;
+        }
+        self.take_believed(trade, self.ids.place(trade.id))
+    }
+
+    #[inline]
+    pub(super) fn take_believed(&mut self, trade: &Trade, place: Place) -> TradeOutcome {
         if place == Place::Seen {
             return TradeOutcome::Duplicate;
-        }
-        if let Some(rejection) = self.judge_id(trade, place) {
-            return TradeOutcome::Rejected(rejection);
         }
         if trade.time_ms < self.open_from_ms
             && let Some(outcome) = self.take_old(trade, place)
@@ -36,24 +41,6 @@ impl Series {
                 TradeOutcome::Rejected(rejection)
             }
         }
-    }
-
-    /// An id far from all others is believed only when a second one agrees with it; one far below never, as
-    /// bars could not be told whole across it. The bars that it names are marked.
-    #[inline]
-    pub(super) fn judge_id(&mut self, trade: &Trade, place: Place) -> Option<Rejection> {
-        if !matches!(place, Place::Alone(_)) {
-            return None;
-        }
-        let jump_max = self.config.id_jump_max;
-        let jump = self.ids.jump(trade.id, jump_max)?;
-        let claim = self.id_claim.replace(trade.id);
-        let agreed = claim.is_some_and(|claim| trade.id.abs_diff(claim) <= jump_max);
-        if jump == Jump::Ahead && agreed {
-            return None;
-        }
-        self.mark(trade.time_ms);
-        Some(Rejection::IdJump)
     }
 
     /// A trade that some interval has no open bucket for. `None` when it is to be added to the others.
@@ -85,12 +72,14 @@ impl Series {
     /// Adds to every interval that takes it, or to none.
     #[inline]
     pub(super) fn add(&mut self, trade: &Trade) -> Result<(), Rejection> {
-        let one = Candle::of_trade(trade).map_err(Rejection::Overflow)?;
         let time_ms = trade.time_ms;
+        // First of all: what overflows is marked in the bucket that it would be in.
+        let mut lanes = self.lanes.iter().filter(|lane| lane.takes(time_ms));
+        if !lanes.all(|lane| lane.has_room(time_ms)) {
+            return Err(Rejection::Backlog);
+        }
+        let one = Candle::of_trade(trade).map_err(Rejection::Overflow)?;
         for lane in self.lanes.iter().filter(|lane| lane.takes(time_ms)) {
-            if !lane.has_room(time_ms) {
-                return Err(Rejection::Backlog);
-            }
             if lane
                 .bucket(time_ms)
                 .is_some_and(|bucket| !bucket.fits(&one))
@@ -100,7 +89,7 @@ impl Series {
         }
         for lane in self.lanes.iter_mut().filter(|lane| lane.takes(time_ms)) {
             let bucket = lane.bucket_mut(time_ms);
-            bucket.candle.merge(&one).map_err(Rejection::Overflow)?;
+            bucket.add(&one).map_err(Rejection::Overflow)?;
         }
         Ok(())
     }
@@ -108,7 +97,7 @@ impl Series {
     #[inline]
     pub(super) fn insert(&mut self, trade: &Trade, place: Place) {
         let slack_ms = self.slack_ms();
-        let given_up = self.ids.insert(place, trade.id, trade.time_ms, slack_ms);
+        let given_up = self.ids.insert(place, trade, slack_ms);
         if self.ids.times_run_against() && !self.against_told {
             self.against_told = true;
             self.tell(Event::TimesRunAgainstIds);
@@ -122,8 +111,13 @@ impl Series {
     }
 
     pub(super) fn mark(&mut self, time_ms: i64) {
+        let mut marked = true;
         for lane in &mut self.lanes {
-            lane.mark(time_ms);
+            marked &= lane.mark(time_ms);
+        }
+        if !marked {
+            // More buckets wait than are held.
+            self.mark_stretch(time_ms, time_ms);
         }
     }
 
@@ -133,6 +127,7 @@ impl Series {
             TradeOutcome::Added => counters.added += 1,
             TradeOutcome::Duplicate => counters.duplicate += 1,
             TradeOutcome::Late => counters.late += 1,
+            TradeOutcome::Held => {}
             TradeOutcome::Reference => counters.reference += 1,
             TradeOutcome::Rejected(rejection) => {
                 counters.rejected += 1;
