@@ -1,6 +1,4 @@
 //! The command line of `marketfeed`.
-// The fields' docs are what `--help` prints, to the letter.
-#![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
