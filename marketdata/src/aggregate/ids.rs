@@ -281,11 +281,6 @@ impl Ids {
                 .runs
                 .get(at)
                 .is_some_and(|run| run.told && of_hole(run));
-        if at == 0
-            && let Some(first) = self.runs.first_mut()
-        {
-            first.told = false;
-        }
         let run = Run {
             lo: trade.id,
             hi: trade.id,

@@ -1,6 +1,7 @@
 // Pure: the map of the aggregation core.
-//! Trades in, exact bars out. It reads no clock and no socket: the venue's own times decide everything, and the
-//! same trades give the same bars in any order that a network makes within the reorder window.
+//! Trades in, exact bars out. It reads no clock and no socket: the venue's own times decide everything. Where no
+//! trade is lost and times follow ids, the same trades give the same bars in any order that a network makes within
+//! the reorder window; what that leaves out is in `docs/decisions/0003-closing.md`.
 //!
 //! It does not number, encode or publish bars, and it fetches nothing: a gap is found, marked, told and counted.
 //!

@@ -69,6 +69,22 @@ fn a_damaged_id_near_ahead_is_overruled() {
 }
 
 #[test]
+fn what_is_told_of_a_hole_is_told_once_and_what_is_lost_since_as_well() {
+    // A part that came after all leaves the rest as it was told.
+    check(
+        "1s",
+        "ref:1@-50 up:0 2@100 10@200 clock:2300 => Reference gap(3-9 in 100..200); 5@150 clock:3000 => 1s:0=gap[2-10]",
+    );
+    // Newer than the hole: not of it.
+    check(
+        "1s",
+        "ref:1@-50 up:0 2@100 50000@200 clock:2300 => Reference gap(3-49999 in 100..200); \
+         4@2100 5@2200 => against cut(50000); \
+         clock:4400 => gap(3-3 in 100..2100) 1s:0=gap[2-50000] 1s:1000=gap",
+    );
+}
+
+#[test]
 fn what_follows_a_damaged_id_bears_the_venues_price() {
     for script in [
         "ref:1@-50 up:0 2@100 50000@200 3@300 4@1200 clock:9000",

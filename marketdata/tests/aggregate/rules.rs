@@ -90,6 +90,14 @@ fn duplicates_count_once() {
 }
 
 #[test]
+fn a_repetition_is_no_newer_than_the_newest() {
+    check(
+        "1s",
+        "ref:1@-50 up:0 3@900 2@100 3@900 => Reference Duplicate",
+    );
+}
+
+#[test]
 fn bars_begin_with_the_bucket_of_the_first_time_alive() {
     // Partial: never passed off as whole.
     check(

@@ -159,6 +159,16 @@ fn every_topic_is_given_once_as_it_stands() {
     assert_eq!(opens(&mut engine), expect, "a new second began");
     engine.handle_republish();
     assert_eq!(opens(&mut engine).len(), 2);
+    // What changes while some are given is given again.
+    engine.handle_trade(index, &trade(3, 1_100), DAY_MS + 1_100);
+    assert_eq!(engine.poll_open().unwrap().1.candle.count, 1);
+    engine.handle_trade(index, &trade(4, 1_200), DAY_MS + 1_200);
+    let expect = [
+        (index, "1m".into(), 0, 4),
+        (index, "1s".into(), 1_000, 2),
+        (index, "1m".into(), 0, 4),
+    ];
+    assert_eq!(opens(&mut engine), expect);
 }
 
 #[test]
