@@ -34,7 +34,7 @@ pub enum Rejection {
     TimeAgainstIds,
     /// Its time is later than the message that told it.
     TimeAhead,
-    /// It came live, and yet was made more than a reorder window before it was sent, and before the first bar.
+    /// It came live, and yet its bar was due before it was sent.
     TimeBehind,
     /// Its id is further from all others than is believed of a single trade, or lies below others and is newer,
     /// and the next trade did not agree with it.

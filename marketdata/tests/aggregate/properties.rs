@@ -200,6 +200,41 @@ proptest! {
         prop_assert_eq!(roll_up_differs(&config, &bars), None);
     }
 
+    /// One message has a damaged id, or its trade a damaged time. Long bars still say what the short ones say, and
+    /// a bar that passes as whole is whole.
+    #[test]
+    fn one_damaged_number_is_never_in_a_whole_bar(
+        made in vec(made(), 4..60),
+        which in any::<prop::sample::Index>(),
+        id in prop_oneof![0..400u64, 0..200_000u64, any::<u64>()],
+        // Nearer, nothing distinguishes it from a true one.
+        time in proptest::option::of(prop_oneof![-100_000..-3_000i64, 1_001..200_000i64]),
+        close_on_ids in any::<bool>(),
+    ) {
+        let mut trades = trades(&made, false);
+        trades.push(trade(100 + made.len() as u64, 900_000));
+        let mut config = config(INTERVALS);
+        config.close_on_ids = close_on_ids;
+        // Neither the first, which nothing contradicts, nor the last, which shows the loss.
+        let which = 1 + which.index(made.len() - 1);
+        let mut ops = vec![Op::Up(Some(0))];
+        for (at, trade) in trades.iter().enumerate() {
+            let sent = trade.time_ms - DAY_MS;
+            ops.push(match time {
+                _ if at != which => step(trade),
+                Some(time) => Op::Trade { id: trade.id, at: sent + time, event: sent },
+                None => Op::Trade { id, at: sent, event: sent },
+            });
+        }
+        ops.push(Op::Clock(END_MS));
+        let (_, closed) = run(config.clone(), ops.iter().copied());
+        let bars = collect(&closed);
+        let truth = expected(&config, &trades);
+        for (key, bar) in bars.iter().filter(|(_, bar)| bar.1 == Completeness::Complete) {
+            prop_assert_eq!(Some(bar), truth.get(key), "{:?} {:?}", key, ops);
+        }
+    }
+
     /// Trades get lost one by one and by outages. Long bars still say what the short ones say; and where trades
     /// alone move the clock, so that no loss can stay unseen, a bar that passes as whole is whole.
     #[test]

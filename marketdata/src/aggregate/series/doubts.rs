@@ -47,16 +47,21 @@ impl Series {
             return Ok(());
         }
         self.advance(event_time_ms.max(time_ms));
-        let precedes = || {
-            self.lanes
-                .first()
-                .is_some_and(|lane| lane.precedes(time_ms))
-        };
-        if event_time_ms.saturating_sub(time_ms) > self.window_ms() && precedes() {
+        if event_time_ms.saturating_sub(time_ms) > self.window_ms()
+            && self.is_over(time_ms, event_time_ms)
+        {
             self.handle_loss();
             return Err(Rejection::TimeBehind);
         }
         Ok(())
+    }
+
+    /// Whether the shortest bar of a time is due by the clock.
+    fn is_over(&self, time_ms: i64, now_ms: i64) -> bool {
+        self.lanes.first().is_some_and(|lane| {
+            let end_ms = lane.interval.start_of(time_ms) + lane.interval.ms();
+            end_ms.saturating_add(self.window_ms()) <= now_ms
+        })
     }
 
     /// How far one message alone may move the clock.
