@@ -35,6 +35,11 @@ struct OutcomeLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RejectedLabel {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VenueLabel {
     venue: &'static str,
 }
@@ -54,6 +59,16 @@ pub struct Metrics {
     pub(crate) decode_errors_sum: Count,
     connections_ended: Family<ReasonLabel, Count>,
     trades: Family<OutcomeLabel, Count>,
+    /// Of the rejected ones, why.
+    trades_rejected: Family<RejectedLabel, Count>,
+    /// Venue times that an instrument did not believe, apart from trades' own.
+    pub(crate) clock_rejected: Count,
+    /// Holes in trade ids that are no longer told apart.
+    pub(crate) holes_given_up: Count,
+    /// Times at which trade ids that had been seen were no longer believed.
+    pub(crate) ids_cut: Count,
+    /// Things to tell for which there was no room; what they stand for is counted all the same.
+    pub(crate) events_lost: Count,
     /// Holes in trade ids.
     pub(crate) trade_gap: Count,
     /// Trades that a venue spoke of and never sent.
@@ -133,13 +148,42 @@ impl Metrics {
         );
     }
 
-    fn register_outputs(&self, registry: &mut Registry) {
+    fn register_trades(&self, registry: &mut Registry) {
         registry.register(
             "trades",
             "Trades by what became of them",
             self.trades.clone(),
         );
+        registry.register(
+            "trades_rejected",
+            "Trades that were not believed or could not be held, by reason",
+            self.trades_rejected.clone(),
+        );
+        registry.register(
+            "clock_rejected",
+            "Venue times that an instrument did not believe",
+            self.clock_rejected.clone(),
+        );
         registry.register("trade_gap", "Holes in trade ids", self.trade_gap.clone());
+        registry.register(
+            "holes_given_up",
+            "Holes in trade ids that are no longer told apart",
+            self.holes_given_up.clone(),
+        );
+        registry.register(
+            "ids_cut",
+            "Times at which trade ids were no longer believed",
+            self.ids_cut.clone(),
+        );
+        registry.register(
+            "events_lost",
+            "Events of the aggregation for which there was no room",
+            self.events_lost.clone(),
+        );
+    }
+
+    fn register_outputs(&self, registry: &mut Registry) {
+        self.register_trades(registry);
         registry.register(
             "bar_overflow",
             "Trades left out because a sum would have left its range",
@@ -182,6 +226,13 @@ impl Metrics {
         self.trades.get_or_create_owned(&OutcomeLabel { outcome })
     }
 
+    pub(crate) fn count_rejected(&self, reason: &'static str, count: u64) {
+        if count > 0 {
+            let label = RejectedLabel { reason };
+            self.trades_rejected.get_or_create(&label).inc_by(count);
+        }
+    }
+
     pub(crate) fn count_decode_error(&self, venue: &'static str, reason: &'static str) {
         let label = ReasonLabel { venue, reason };
         self.decode_errors.get_or_create(&label).inc();
@@ -203,6 +254,11 @@ impl Default for Metrics {
             decode_errors_sum: Count::default(),
             connections_ended: Family::default(),
             trades: Family::default(),
+            trades_rejected: Family::default(),
+            clock_rejected: Count::default(),
+            holes_given_up: Count::default(),
+            ids_cut: Count::default(),
+            events_lost: Count::default(),
             trade_gap: Count::default(),
             trade_lost: Count::default(),
             messages_lost: Count::default(),

@@ -128,6 +128,7 @@ impl Service {
                 broker: Arc::clone(&self.broker),
                 scope: self.options.scope.clone(),
                 update_interval: self.options.update_interval,
+                when_full: self.options.when_full,
                 metrics: self.handle.metrics.clone(),
                 rng: fastrand::Rng::new(),
             };

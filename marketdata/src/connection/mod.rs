@@ -344,7 +344,7 @@ impl Connection {
 
     async fn finish(mut self) {
         self.router.handle_end();
-        self.clocks(|clocks, id| clocks.handle_ended(id));
+        self.clocks(Clocks::handle_ended);
         self.deliver().await;
         let context = &self.context;
         let listed_from = context.listed_from;

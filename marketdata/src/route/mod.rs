@@ -303,7 +303,9 @@ impl Router {
         self.push_trade(instrument, input);
     }
 
-    /// Instruments are up from now on, and what came of them before is handed on.
+    /// Instruments are up from now on, and what came of them before is handed on; earlier trades last. A venue's
+    /// last trade that is our newest one says that nothing was missed, which closes bars, and must not be said
+    /// before what came since.
     fn raise(&mut self, newest: i64) {
         for instrument in std::mem::take(&mut self.rising) {
             self.states[instrument.at()].up = true;
@@ -316,7 +318,10 @@ impl Router {
                 },
             );
         }
-        for (instrument, input) in std::mem::take(&mut self.held) {
+        let (earlier, live): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|(_, input)| matches!(input, Input::Reference { .. }));
+        for (instrument, input) in live.into_iter().chain(earlier) {
             self.push_trade(instrument, input);
         }
     }

@@ -114,8 +114,8 @@ fn an_instrument_is_up_from_the_first_venue_time_after_its_subscription() {
     router.handle_event(&live(A, 9, 2_000));
     let expect = [
         "1/4 up 2000",
-        "1/4 reference 7",
         "1/4 trade 8",
+        "1/4 reference 7",
         "0 clock 9 2000",
         "1 clock 9 2000",
         "1/4 trade 9",

@@ -9,13 +9,16 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use wire::Scope;
 
-use crate::aggregate::{Event, TradeOutcome};
-use crate::metrics::{Count, Metrics, Outcome, Sparse};
+use crate::metrics::{Metrics, Sparse};
+use crate::options::WhenFull;
 use crate::route::Input;
 
 mod core;
 
+mod tally;
+
 pub(crate) use self::core::{Core, Member};
+use self::tally::Tally;
 
 /// Inputs that wait for a shard. A shard takes some two million a second: a full inbox means that it was away for
 /// tens of milliseconds, or that far more arrives than one core can hold. At 80 bytes each, 2.6 MB.
@@ -43,29 +46,13 @@ pub(crate) struct Shard {
     broker: Arc<dyn Broker>,
     scope: Scope,
     update_interval: Duration,
+    when_full: WhenFull,
     metrics: Metrics,
-    outcomes: Outcomes,
+    tally: Tally,
     backoff: Backoff,
     /// When to try again, after a commit that failed.
     retry_at: Option<Instant>,
-    told: Told,
-}
-
-/// The counters of trades by outcome, looked up once.
-struct Outcomes {
-    added: Count,
-    duplicate: Count,
-    late: Count,
-    reference: Count,
-    rejected: Count,
-}
-
-#[derive(Default)]
-struct Told {
-    gaps: Sparse,
-    late: Sparse,
-    overflow: Sparse,
-    publish: Sparse,
+    publish_told: Sparse,
 }
 
 /// What a shard needs besides its core.
@@ -73,6 +60,7 @@ pub(crate) struct ShardContext {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) scope: Scope,
     pub(crate) update_interval: Duration,
+    pub(crate) when_full: WhenFull,
     pub(crate) metrics: Metrics,
     pub(crate) rng: fastrand::Rng,
 }
@@ -86,17 +74,12 @@ impl Shard {
             broker: context.broker,
             scope: context.scope,
             update_interval: context.update_interval,
-            outcomes: Outcomes {
-                added: metrics.trades(Outcome::Added),
-                duplicate: metrics.trades(Outcome::Duplicate),
-                late: metrics.trades(Outcome::Late),
-                reference: metrics.trades(Outcome::Reference),
-                rejected: metrics.trades(Outcome::Rejected),
-            },
+            when_full: context.when_full,
+            tally: Tally::new(metrics.clone()),
             metrics,
             backoff: Backoff::new(RETRY, context.rng),
             retry_at: None,
-            told: Told::default(),
+            publish_told: Sparse::default(),
         }
     }
 
@@ -111,49 +94,45 @@ impl Shard {
         let mut republish = tokio::time::interval(REPUBLISH_EVERY);
         loop {
             let busy = self.close_due().await?;
-            let open = !busy && !self.core.spool().is_full();
+            let open = self.is_open();
             let retry = retry(self.retry_at);
             tokio::select! {
                 biased;
-                _ = update.tick() => self.publish_open().await,
+                _ = update.tick() => {
+                    self.tally.handle_counters(&self.core.counters());
+                    self.publish_open().await;
+                }
                 _ = republish.tick() => self.core.handle_republish(),
-                () = std::future::ready(()), if busy => {}
                 () = retry, if self.retry_at.is_some() => self.retry_at = None,
+                // Also while there is much to close: a long outage must not starve what comes now.
                 taken = self.inbox.recv_many(&mut inputs, TURN_LEN), if open => {
                     if taken == 0 {
                         break;
                     }
                     self.handle_inputs(&mut inputs);
                 }
+                () = std::future::ready(()), if busy => {}
             }
         }
         self.flush().await
     }
 
+    /// Whether inputs are taken. A replay waits until the bars that are closed have been fetched; a live market
+    /// does not wait, and would be dropped.
+    fn is_open(&self) -> bool {
+        let waits = self.when_full == WhenFull::Wait && self.core.is_backlogged();
+        !waits && !self.core.spool().is_full()
+    }
+
     fn handle_inputs(&mut self, inputs: &mut Vec<Input>) {
         for input in inputs.drain(..) {
-            match self.core.handle_input(&input) {
-                None => {}
-                Some(TradeOutcome::Added) => {
-                    self.outcomes.added.inc();
-                }
-                Some(TradeOutcome::Duplicate) => {
-                    self.outcomes.duplicate.inc();
-                }
-                Some(TradeOutcome::Late) => {
-                    self.outcomes.late.inc();
-                }
-                Some(TradeOutcome::Reference) => {
-                    self.outcomes.reference.inc();
-                }
-                Some(TradeOutcome::Held) => {}
-                Some(TradeOutcome::Rejected(_)) => {
-                    self.outcomes.rejected.inc();
-                }
+            if let Some((outcome, instrument)) = self.core.handle_input(&input) {
+                self.tally.handle_outcome(outcome, instrument);
             }
-        }
-        while let Some((instrument, event)) = self.core.poll_event() {
-            tell(&self.metrics, &mut self.told, instrument, event);
+            // At once: the engine keeps no more than a few hundred of an instrument.
+            while let Some((instrument, event)) = self.core.poll_event() {
+                self.tally.handle_event(instrument, event);
+            }
         }
     }
 
@@ -181,7 +160,7 @@ impl Shard {
                     let delay = self.backoff.next_delay();
                     self.retry_at = Some(Instant::now() + delay);
                     self.metrics.publish_failed.inc();
-                    if let Some(count) = self.told.publish.tell() {
+                    if let Some(count) = self.publish_told.tell() {
                         tracing::warn!(count, %error, waiting = self.core.spool().len(), "closes not committed");
                     }
                     break;
@@ -223,7 +202,7 @@ impl Shard {
             // Nothing is kept: they are sent again within seconds, newer.
             Err(error) => {
                 self.metrics.publish_failed.inc();
-                if let Some(count) = self.told.publish.tell() {
+                if let Some(count) = self.publish_told.tell() {
                     tracing::warn!(count, %error, "open bars not sent");
                 }
             }
@@ -248,6 +227,7 @@ impl Shard {
                 Some(at) => tokio::time::sleep_until(at).await,
             }
         }
+        self.tally.handle_counters(&self.core.counters());
         self.publish_open().await;
         Ok(())
     }
@@ -259,38 +239,8 @@ async fn retry(at: Option<Instant>) {
     }
 }
 
-fn tell(metrics: &Metrics, told: &mut Told, instrument: &wire::Instrument, event: Event) {
-    match event {
-        Event::Gap { from_id, to_id, .. } => {
-            metrics.trade_gap.inc();
-            if let Some(count) = told.gaps.tell() {
-                tracing::warn!(%instrument, from_id, to_id, count, "trades missing");
-            }
-        }
-        Event::Outage { from_ms, to_ms } => {
-            tracing::info!(%instrument, from_ms, to_ms, "trades may be missing");
-        }
-        Event::Late(trade) => {
-            if let Some(count) = told.late.tell() {
-                tracing::warn!(%instrument, trade_id = trade.id, count, "trade came after its bar");
-            }
-        }
-        Event::Overflow(trade) => {
-            metrics.bar_overflow.inc();
-            if let Some(count) = told.overflow.tell() {
-                tracing::warn!(%instrument, trade_id = trade.id, count, "a sum is out of range");
-            }
-        }
-        Event::IdsCut(from_id) => {
-            tracing::warn!(%instrument, from_id, "ids not believed any more: the venue counts on from lower ones");
-        }
-        Event::TimesRunAgainstIds => {
-            tracing::warn!(%instrument, "times run against ids: bars close by the clock only");
-        }
-    }
-}
-
-/// Whether trying again cannot help: another owner is at work, or we are wrong.
+/// Whether trying again cannot help: another owner is at work, or we are wrong. A bus in memory has no other
+/// failure that passes; one over a network adds its own, which are to be tried again, to [`CommitError`].
 fn is_terminal(error: &CommitError) -> bool {
     match error {
         CommitError::Kind(_)

@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use runtime::broker::memory::MemoryBroker;
@@ -19,6 +20,7 @@ const T0: i64 = 1_723_161_240_000;
 struct Flaky {
     bus: MemoryBroker,
     refusals: Mutex<Vec<CommitError>>,
+    committed: AtomicUsize,
 }
 
 #[async_trait]
@@ -31,7 +33,12 @@ impl Broker for Flaky {
         let refusal = self.refusals.lock().unwrap().pop();
         match refusal {
             Some(error) => Err(error),
-            None => self.bus.commit_closes(bars).await,
+            None => {
+                // As a bus over a network, it lets others run.
+                tokio::task::yield_now().await;
+                self.committed.fetch_add(bars.len(), Ordering::Relaxed);
+                self.bus.commit_closes(bars).await
+            }
         }
     }
 
@@ -68,9 +75,12 @@ fn busy() -> CommitError {
     CommitError::TooManySubjects { max: 1 }
 }
 
-/// Runs a shard over a few minutes of ticks, until its inbox closes. Gives its end, the numbers of the closes that
-/// are on the bus, and the open bars.
-async fn run(refusals: Vec<CommitError>) -> (Result<(), CommitError>, Vec<u64>, Vec<BarMessage>) {
+/// A shard of one instrument, with its bus.
+fn shard(
+    refusals: Vec<CommitError>,
+    inbox: mpsc::Receiver<Input>,
+    when_full: WhenFull,
+) -> (Shard, Arc<Flaky>, Scope) {
     let venue = "binance-spot".parse().unwrap();
     let symbols = ["BTC-USDT".parse().unwrap()];
     let members: Vec<Member> = listing::list([(&venue, &symbols[..])])
@@ -80,36 +90,46 @@ async fn run(refusals: Vec<CommitError>) -> (Result<(), CommitError>, Vec<u64>, 
     let broker = Arc::new(Flaky {
         bus: MemoryBroker::default(),
         refusals: Mutex::new(refusals),
+        committed: AtomicUsize::new(0),
     });
     let scope = Scope::new("test", "local").unwrap();
-    let (inbox_in, inbox) = mpsc::channel(INBOX_LEN);
     let context = ShardContext {
         broker: broker.clone(),
         scope: scope.clone(),
         update_interval: Duration::from_millis(250),
+        when_full,
         metrics: Metrics::default(),
         rng: fastrand::Rng::with_seed(1),
     };
     let core = Core::new(Config::new([Interval::S1]), 1, &members);
-    let shard = Shard::new(core, inbox, context);
-    let feed = async move {
-        let trade = Trade {
+    (Shard::new(core, inbox, context), broker, scope)
+}
+
+fn first_trade() -> Input {
+    Input::Trade {
+        series: 0,
+        trade: Trade {
             id: 1,
             time_ms: T0 + 10,
             price: "5".parse().unwrap(),
             size: "1".parse().unwrap(),
             taker: Side::Buy,
-        };
+        },
+        event_time_ms: T0 + 11,
+    }
+}
+
+/// Runs a shard over a few minutes of ticks, until its inbox closes. Gives its end, the numbers of the closes that
+/// are on the bus, and the open bars.
+async fn run(refusals: Vec<CommitError>) -> (Result<(), CommitError>, Vec<u64>, Vec<BarMessage>) {
+    let (inbox_in, inbox) = mpsc::channel(INBOX_LEN);
+    let (shard, broker, scope) = shard(refusals, inbox, WhenFull::Wait);
+    let feed = async move {
         let up = Input::Up {
             series: 0,
             venue_ms: T0,
         };
-        let first = Input::Trade {
-            series: 0,
-            trade,
-            event_time_ms: T0 + 11,
-        };
-        for input in [up, first] {
+        for input in [up, first_trade()] {
             inbox_in.send(input).await.unwrap();
         }
         for second in 1..=302 {
@@ -177,4 +197,43 @@ async fn a_bus_that_never_recovers_does_not_hold_up_the_stop() {
     let (end, numbers, _) = run(vec![busy(); 1_000]).await;
     assert_eq!(end, Ok(()));
     assert!(numbers.is_empty());
+}
+
+/// A day's outage is closed while more comes in. Gives how many closes were on the bus when the last input was
+/// taken, and in the end.
+async fn after_an_outage(when_full: WhenFull) -> (usize, usize) {
+    const DAY_MS: i64 = 86_400_000;
+    let (inbox_in, inbox) = mpsc::channel(64);
+    let (shard, broker, _) = shard(Vec::new(), inbox, when_full);
+    let seen = Arc::clone(&broker);
+    let feed = async move {
+        let up = |venue_ms| Input::Up {
+            series: 0,
+            venue_ms,
+        };
+        let down = Input::Down { series: 0 };
+        for input in [up(T0), first_trade(), down, up(T0 + DAY_MS)] {
+            inbox_in.send(input).await.unwrap();
+        }
+        for tick in 1..=200 {
+            let venue_ms = T0 + DAY_MS + tick * 100;
+            inbox_in
+                .send(Input::Clock { feed: 0, venue_ms })
+                .await
+                .unwrap();
+        }
+        seen.committed.load(Ordering::Relaxed)
+    };
+    let (end, early) = tokio::join!(shard.run(), feed);
+    assert_eq!(end, Ok(()));
+    (early, broker.committed.load(Ordering::Relaxed))
+}
+
+#[tokio::test(start_paused = true)]
+async fn catching_up_does_not_starve_what_comes_now() {
+    let (early, all) = after_an_outage(WhenFull::DropNewest).await;
+    assert!(all > 86_400 && early < all / 2, "{early} of {all}");
+    // A replay waits, until what is left has been fetched and no input can change it.
+    let (early, all) = after_an_outage(WhenFull::Wait).await;
+    assert!(all > 86_400 && early > all / 2, "{early} of {all}");
 }

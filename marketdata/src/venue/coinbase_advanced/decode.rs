@@ -72,8 +72,12 @@ fn decode_trades(
                 Err(error) => failure = worse(failure, error),
             }
         }
-        // Newest first as sent; handed on by rising id.
+        // Newest first as sent; handed on by rising id. A snapshot stays as it is: one whose newest trade is known
+        // already says that nothing was missed, and an older one does not.
         trades.sort_by_key(|(instrument, trade)| (*instrument, trade.id));
+        if earlier {
+            trades.reverse();
+        }
         for (instrument, trade) in trades {
             out.handle_event(if earlier {
                 Event::Reference { instrument, trade }

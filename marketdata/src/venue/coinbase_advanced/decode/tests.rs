@@ -55,7 +55,7 @@ fn frames_become_events() {
     };
     let sequence = |number| Event::Sequence { number };
     let clock = Event::Clock { venue_ms: SENT_MS };
-    // Newest first as sent, oldest first as handed on.
+    // Newest first as sent, oldest first as handed on, but for a snapshot.
     check(
         TRADES,
         &[sequence(136), live(older()), live(newer()), clock.clone()],
@@ -66,7 +66,7 @@ fn frames_become_events() {
     };
     check(
         &TRADES.replace("update", "snapshot"),
-        &[sequence(136), reference(older()), reference(newer()), clock],
+        &[sequence(136), reference(newer()), reference(older()), clock],
     );
     check(
         r#"{"channel":"heartbeats","timestamp":"2026-08-09T21:05:48.856364007Z","sequence_num":35,"events":[{"current_time":"2026-08-09 21:05:48.854840045 +0000 UTC m=+41691.260485341","heartbeat_counter":41691}]}"#,
