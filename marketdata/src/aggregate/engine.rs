@@ -164,11 +164,6 @@ impl Engine {
         }
         // Each instrument judges for itself whether to believe the time.
         self.sweep(feed, false, |series| series.handle_clock(venue_ms));
-        let clock = self.feed_mut(feed);
-        if clock.now_ms < venue_ms {
-            // Refused: the next tick, which may contradict it, is to reach them too.
-            clock.due_ms = i64::MIN;
-        }
     }
 
     /// The whole connection is subscribed: see [`Series::handle_feed_up`].

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use marketdata::aggregate::{Rejection, Series, TradeOutcome};
-use wire::{Price, Trade};
+use wire::{Completeness, Price, Trade};
 
 use crate::support::{DAY_MS, Op, check, config, drain, trade};
 
@@ -28,7 +28,7 @@ fn a_damaged_id_far_ahead_is_in_no_bar_and_hides_no_loss() {
 fn an_id_far_ahead_that_the_next_agrees_with_is_in_its_bar() {
     check(
         "1s",
-        "ref:1@-50 up:0 2@100 down up:9000 => Reference; 400000000@9100 400000000@9100 => Held Duplicate; \
+        "ref:1@-50 up:0 2@100 down up:9000 => Reference; 400000000@9100 400000000@9100 2@100 => Held Duplicate Duplicate; \
          400000001@9200 clock:11200 => outage(100..9000) gap(3-399999999 in 100..9100) 1s:0=gap[2] 1s:1000=unknown \
          1s:2000=unknown 1s:3000=unknown 1s:4000=unknown 1s:5000=unknown 1s:6000=unknown 1s:7000=unknown \
          1s:8000=unknown; clock:12000 => 1s:9000=gap[400000000-400000001]",
@@ -87,12 +87,12 @@ fn what_is_told_of_a_hole_is_told_once_and_what_is_lost_since_as_well() {
 #[test]
 fn what_follows_a_damaged_id_bears_the_venues_price() {
     for script in [
-        "ref:1@-50 up:0 2@100 50000@200 3@300 4@1200 clock:9000",
-        "ref:1@-50 up:0 2@100 50000@200 3@300 4@1200 clock:4500 5@4600 clock:9000",
-        "ref:5000@-50 up:0 5001@100 5002@900 1@1100 2@1200 3@1900 clock:9000",
-        "ref:1@-50 up:0 2@100 50000@200 clock:4000 3@4500 4@4600 clock:9000",
+        "ref:1@-50 up:0 2@100 50000@200 3@300 4@1200 clock:12000",
+        "ref:1@-50 up:0 2@100 50000@200 3@300 4@1200 clock:4500 5@4600 clock:12000",
+        "ref:5000@-50 up:0 5001@100 5002@900 1@1100 2@1200 3@1900 clock:12000",
+        "ref:1@-50 up:0 2@100 50000@200 clock:4000 3@4500 4@4600 clock:12000",
     ] {
-        let mut series = Series::new(&Arc::new(config("1s 2s")));
+        let mut series = Series::new(&Arc::new(config("1s 5s")));
         let (mut newest, mut bars) = (0, Vec::new());
         for step in script.split_whitespace().map(Op::parse) {
             if let Op::Trade { id, .. } = step {
@@ -162,6 +162,11 @@ fn a_trade_is_not_of_the_time_after_its_message() {
         "ref:1@-50 up:0 2@100 3@50150/150 => Reference Rejected(TimeAhead); 4@1200 => ; 5@2300 clock:3200 => gap(3-3 in 100..1200) 1s:0=gap[2]; \
          clock:5000 => 1s:1000=gap[4] 1s:2000=complete[5]",
     );
+    // Nor is it waited for what shows it.
+    check(
+        "1s",
+        "ref:1@-50 up:0 2@100 3@50150/150 => Reference Rejected(TimeAhead); clock:3000 => 1s:0=gap[2]",
+    );
     // Rounding is no damage.
     check(
         "1s",
@@ -176,6 +181,11 @@ fn a_live_trade_is_not_of_the_time_before_the_first_bar() {
         "up:0 1@-900000000/100 2@200 => Rejected(TimeBehind); clock:3000 => 1s:0=gap[2]",
     );
     check("1s", "up:0 1@-1900/100 => Reference");
+    // Sent late, but not too late.
+    check(
+        "1s",
+        "ref:1@-50 up:0 2@950/2960 => Reference; clock:3000 => 1s:0=complete[2]",
+    );
 }
 
 #[test]
@@ -191,6 +201,11 @@ fn the_newest_trade_told_again_on_subscription_shows_that_none_was_missed() {
         "ref:1@-50 up:0 2@100 3@1500 down up:6000 => Reference 1s:0=complete[2]; ref:3@1500 down => Duplicate \
          1s:1000=complete[3] 1s:2000=quiet 1s:3000=quiet; up:9000 clock:11000 => outage(4000..9000) 1s:4000=unknown \
          1s:5000=unknown 1s:6000=unknown 1s:7000=unknown 1s:8000=unknown",
+    );
+    check(
+        "1s",
+        "ref:1@-50 up:0 2@100 3@1500 down up ref:3@1500 down up:5000 => Reference 1s:0=complete[2] Duplicate; \
+         clock:7000 => outage(1500..5000) 1s:1000=unknown[3] 1s:2000=unknown 1s:3000=unknown 1s:4000=unknown",
     );
     // Not so an older one, nor the first bar's beginning.
     check(
@@ -216,6 +231,38 @@ fn a_step_of_the_clock_is_bounded_while_the_feed_is_alive() {
         "ref:1@-50 up:0 2@100 down up:7200000 clock:7202000 => Reference outage(100..7200000) \
          1h:0=unknown[2] 1h:3600000=unknown",
     );
+}
+
+#[test]
+fn what_ran_against_ids_before_a_cut_still_does() {
+    check(
+        "1s",
+        "ref:1@-50 up:0 2@400 3@399 => Reference against; 50000@500 4@600 5@700 clock:4500 => \
+         gap(6-49999 in -1300..2500) cut(50000) 1s:0=gap[2-50000] 1s:1000=gap; 6@5900 => 1s:2000=gap; 7@6000 => 1s:3000=quiet",
+    );
+}
+
+#[test]
+fn what_finds_no_room_to_be_marked_is_marked_all_the_same() {
+    let mut series = Series::new(&Arc::new(config("1s")));
+    for step in ["ref:1@-50", "up:0", "2@100", "down"] {
+        Op::parse(step).apply(&mut series);
+    }
+    for id in 3..4_099u32 {
+        series.handle_reference(&trade(u64::from(id), i64::from(id) * 1_000));
+    }
+    for step in [
+        "ref:400000000@5000000",
+        "ref:4099@4098500",
+        "up:5001500",
+        "clock:5004000",
+    ] {
+        Op::parse(step).apply(&mut series);
+    }
+    let closed = drain(&mut series);
+    let of = |at: i64| closed[usize::try_from(at / 1_000).unwrap()].completeness;
+    assert_eq!(of(4_999_000), Completeness::Unknown);
+    assert_eq!(of(5_000_000), Completeness::Gap);
 }
 
 #[test]

@@ -172,6 +172,20 @@ fn every_topic_is_given_once_as_it_stands() {
 }
 
 #[test]
+fn a_refused_tick_is_contradicted_by_the_next() {
+    let mut engine = Engine::new(config("1h"));
+    let feed = engine.add_feed();
+    let index = engine.add(instrument(0), feed);
+    engine.handle_feed_up(feed, Some(DAY_MS));
+    engine.handle_trade(index, &trade(1, 100), DAY_MS + 100);
+    for at in [43_200_000, 1_000, 43_200_010, 2_000, 43_200_020] {
+        engine.handle_clock(feed, DAY_MS + at);
+    }
+    assert_eq!(engine.series(index).clock_ms(), Some(DAY_MS + 2_000));
+    assert!(engine.poll_close().is_none());
+}
+
+#[test]
 fn a_tick_that_closes_nothing_reaches_no_instrument() {
     let mut engine = Engine::new(config("1s 1m 1h 1d"));
     let feed = engine.add_feed();
