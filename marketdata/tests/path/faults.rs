@@ -137,6 +137,19 @@ async fn ids_and_times_that_jump_make_no_bar_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_that_are_a_little_off_make_no_bar_wrong() {
+    let faults = r#"[
+        {"kind":"time_jump","params":{"ms":5000},"probability":0.003},
+        {"kind":"time_jump","params":{"ms":-5000},"probability":0.003},
+        {"kind":"time_jump","params":{"ms":50000},"probability":0.003},
+        {"kind":"time_jump","params":{"ms":-50000},"probability":0.003}
+    ]"#;
+    let outcome = at_forty(faults).await;
+    assert!(outcome.not_whole() > 0, "{:?}", outcome.counts);
+    assert!(outcome.progress.decode_errors > 0, "{:?}", outcome.progress);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ids_ahead_make_no_bar_wrong() {
     let faults = r#"[
         {"kind":"id_ahead","params":{"by":1000},"after":100},

@@ -47,7 +47,11 @@ impl Series {
     pub(super) fn take_old(&mut self, trade: &Trade, place: Place) -> Option<TradeOutcome> {
         let late = self.lanes.iter().any(|lane| lane.is_late(trade.time_ms));
         let taken = self.lanes.iter().any(|lane| lane.takes(trade.time_ms));
-        if (late || !taken) && self.ids.contradicts(place, trade.time_ms, self.window_ms()) {
+        // One that a longer bar takes, and that is too old for a shorter one, would be whole in neither.
+        let before = self.lanes.iter().any(|lane| lane.precedes(trade.time_ms));
+        if (late || before || !taken)
+            && self.ids.contradicts(place, trade.time_ms, self.window_ms())
+        {
             // Its id stays missing, so that the bars of its neighbours are marked.
             return Some(TradeOutcome::Rejected(Rejection::TimeAgainstIds));
         }
