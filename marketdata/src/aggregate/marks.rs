@@ -114,13 +114,6 @@ impl Marks {
         }
     }
 
-    /// The venue's newest trade is known not to have been made in the outages that are not told yet; the time
-    /// before the feed was first alive is another matter.
-    pub(super) fn settle_harmless(&mut self) {
-        self.outages
-            .retain(|outage| outage.told || outage.from_ms == i64::MIN);
-    }
-
     /// When the first untold outage ended; `i64::MAX` while the feed is down.
     #[inline]
     pub(super) fn untold_ms(&self) -> Option<i64> {

@@ -46,6 +46,9 @@ pub struct Series {
     marks: Marks,
     /// The newest trade whose id is not believed of one trade alone.
     doubt: Option<Doubt>,
+    /// Since the feed is up, the venue told our newest trade again: none was missed before it. What a snapshot
+    /// tells after it is judged by ids.
+    bridged: bool,
     against_told: bool,
     /// A trade of this time or later is in an open bucket of every interval.
     open_from_ms: i64,
@@ -80,6 +83,7 @@ impl Series {
             ids: Ids::new(config.ranges_max),
             marks: Marks::new(),
             doubt: None,
+            bridged: false,
             against_told: false,
             open_from_ms: i64::MAX,
             end_min_ms: i64::MAX,
@@ -107,9 +111,7 @@ impl Series {
     pub fn handle_reference(&mut self, trade: &Trade) -> TradeOutcome {
         let outcome = match self.clock.check(trade.time_ms, self.jump_max_ms()) {
             Ok(()) => {
-                if self.feed == Feed::Alive && self.repeats_top(trade) {
-                    self.marks.settle_harmless();
-                }
+                self.bridged |= self.feed == Feed::Alive && self.repeats_top(trade);
                 self.take(trade)
             }
             Err(rejection) => TradeOutcome::Rejected(rejection),
@@ -150,6 +152,7 @@ impl Series {
             self.marks.handle_down(from, self.closed_until_ms());
         }
         self.feed = Feed::Down;
+        self.bridged = false;
     }
 
     /// A message came that held a trade of this instrument but could not be read. Its id will be missed by the
