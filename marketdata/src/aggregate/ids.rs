@@ -194,11 +194,6 @@ impl Ids {
         cut
     }
 
-    /// Whether this is the highest id seen.
-    pub(super) fn is_top(&self, id: u64) -> bool {
-        self.runs.last().is_some_and(|run| run.hi == id)
-    }
-
     fn count_holes(&mut self) {
         let holes = self.runs.iter().skip(1);
         self.holes_open = holes.filter(|run| !run.told).count();

@@ -189,39 +189,11 @@ fn a_live_trade_is_not_of_the_time_before_the_first_bar() {
 }
 
 #[test]
-fn the_newest_trade_told_again_on_subscription_shows_that_none_was_missed() {
+fn the_newest_trade_told_again_does_not_settle_an_outage() {
     check(
         "1s",
         "ref:1@-50 up:0 2@100 3@1500 down up:6000 => Reference 1s:0=complete[2]; ref:3@1500 => Duplicate; \
-         clock:8000 => 1s:1000=complete[3] 1s:2000=quiet 1s:3000=quiet 1s:4000=quiet 1s:5000=quiet",
-    );
-    // Nothing is known of what comes after.
-    check(
-        "1s",
-        "ref:1@-50 up:0 2@100 3@1500 down up:6000 => Reference 1s:0=complete[2]; ref:3@1500 down => Duplicate; \
-         up:9000 clock:11000 => outage(1500..9000) 1s:1000=unknown[3] 1s:2000=unknown 1s:3000=unknown \
-         1s:4000=unknown 1s:5000=unknown 1s:6000=unknown 1s:7000=unknown 1s:8000=unknown",
-    );
-    // A snapshot goes on from there.
-    check(
-        "1s",
-        "ref:1@-50 up:0 2@100 3@1500 down up:6000 ref:3@1500 => Reference 1s:0=complete[2] Duplicate; \
-         ref:4@3500 clock:8000 => 1s:1000=complete[3] 1s:2000=quiet 1s:3000=complete[4] 1s:4000=quiet 1s:5000=quiet",
-    );
-    check(
-        "1s",
-        "ref:1@-50 up:0 2@100 3@1500 down up ref:3@1500 down up:5000 => Reference 1s:0=complete[2] Duplicate; \
-         clock:7000 => outage(1500..5000) 1s:1000=unknown[3] 1s:2000=unknown 1s:3000=unknown 1s:4000=unknown",
-    );
-    // Not so an older one, nor the first bar's beginning.
-    check(
-        "1s",
-        "ref:1@-50 up:0 2@100 3@1500 down up:6000 => Reference 1s:0=complete[2]; ref:2@100 => Duplicate; \
          clock:8000 => outage(1500..6000) 1s:1000=unknown[3] 1s:2000=unknown 1s:3000=unknown 1s:4000=unknown 1s:5000=unknown",
-    );
-    check(
-        "1s",
-        "up:500 ref:1@600 ref:1@600 clock:3000 => Duplicate outage(0..500) 1s:0=unknown[1]",
     );
 }
 

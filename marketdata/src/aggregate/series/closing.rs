@@ -44,15 +44,7 @@ impl Series {
         let slack_ms = self.slack_ms();
         loop {
             let ids = &self.ids;
-            let bridged = self.bridged;
-            let trim = |from, to| {
-                let harmless = bridged && from != i64::MIN;
-                if harmless {
-                    None
-                } else {
-                    ids.trim(from, to, slack_ms)
-                }
-            };
+            let trim = |from, to| ids.trim(from, to, slack_ms);
             match self.marks.tell_outage(settled_ms, trim) {
                 Some(Told::Missed { from_ms, to_ms }) => self.tell_outage(from_ms, to_ms),
                 Some(Told::Nothing) => {}

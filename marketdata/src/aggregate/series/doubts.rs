@@ -75,11 +75,6 @@ impl Series {
         }
     }
 
-    /// Whether this is the trade with the highest id, once more.
-    pub(super) fn repeats_top(&self, trade: &Trade) -> bool {
-        self.ids.is_top(trade.id) && self.ids.newest_ms() >= Some(trade.time_ms)
-    }
-
     /// Judges a trade's id by those seen and by the one in doubt. `None` when it is to be taken.
     #[inline]
     pub(super) fn judge_id(&mut self, trade: &Trade, place: Place) -> Option<TradeOutcome> {

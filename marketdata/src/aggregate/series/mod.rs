@@ -46,9 +46,6 @@ pub struct Series {
     marks: Marks,
     /// The newest trade whose id is not believed of one trade alone.
     doubt: Option<Doubt>,
-    /// Since the feed is up, the venue told our newest trade again: none was missed before it. What a snapshot
-    /// tells after it is judged by ids.
-    bridged: bool,
     against_told: bool,
     /// A trade of this time or later is in an open bucket of every interval.
     open_from_ms: i64,
@@ -83,7 +80,6 @@ impl Series {
             ids: Ids::new(config.ranges_max),
             marks: Marks::new(),
             doubt: None,
-            bridged: false,
             against_told: false,
             open_from_ms: i64::MAX,
             end_min_ms: i64::MAX,
@@ -106,14 +102,10 @@ impl Series {
 
     /// A trade that was learned later than it was made: from the snapshot or the last match that a venue sends
     /// on subscription. It says nothing of the venue's clock. One from before the first bar gives the previous
-    /// close and proves ids; a later one is a trade like any other. The newest trade that is known already says
-    /// that none was missed until the subscription, so that rows of a REST request do not belong here.
+    /// close and proves ids; a later one is a trade like any other.
     pub fn handle_reference(&mut self, trade: &Trade) -> TradeOutcome {
         let outcome = match self.clock.check(trade.time_ms, self.jump_max_ms()) {
-            Ok(()) => {
-                self.bridged |= self.feed == Feed::Alive && self.repeats_top(trade);
-                self.take(trade)
-            }
+            Ok(()) => self.take(trade),
             Err(rejection) => TradeOutcome::Rejected(rejection),
         };
         self.settle();
@@ -152,7 +144,6 @@ impl Series {
             self.marks.handle_down(from, self.closed_until_ms());
         }
         self.feed = Feed::Down;
-        self.bridged = false;
     }
 
     /// A message came that held a trade of this instrument but could not be read. Its id will be missed by the
@@ -210,7 +201,9 @@ impl Series {
             _ => Candle::flat(lane.price_before(start)?),
         };
         let mut completeness = of_parts(&candle, held.is_some_and(|bucket| bucket.lacks));
-        if self.feed != Feed::Alive {
+        // An outage that may still turn out to be harmless is one until it has: the first bar of a feed must not
+        // pass as whole for the time that it takes to find out.
+        if self.feed != Feed::Alive || self.marks.in_doubt(start, start + interval.ms()) {
             completeness = completeness.merge(Completeness::Unknown);
         }
         Some(OpenBar {
