@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::token::shown;
+use crate::token::{TEXT_SHOWN, shown};
 use crate::topic::TopicError;
 use crate::{Topic, TopicFilter};
 
@@ -205,7 +205,14 @@ impl Request {
 }
 
 fn read_fields(text: &str) -> Result<Fields, RequestError> {
-    serde_json::from_str(text).map_err(|error| {
+    // An array of the fields' values would do for the deserialiser; the contract has objects only.
+    let object = text.trim_start().starts_with('{');
+    let read = if object {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    } else {
+        Err("a request is one JSON object".to_owned())
+    };
+    read.map_err(|error| {
         // The number is found even where another field is wrong, so that the client knows what was refused.
         let value = serde_json::from_str::<serde_json::Value>(text).ok();
         let id = value
@@ -220,9 +227,20 @@ fn read_fields(text: &str) -> Result<Fields, RequestError> {
         RequestError {
             id,
             code,
-            message: format!("not a request: {error}"),
+            // The error repeats what was given, which may be all of a message.
+            message: format!("not a request: {}", cut(&error)),
         }
     })
+}
+
+/// The beginning and the end of an error's text: it says what is wrong first, and where last.
+fn cut(error: &str) -> String {
+    let count = error.chars().count();
+    if count <= 2 * TEXT_SHOWN {
+        return error.to_owned();
+    }
+    let end: String = error.chars().skip(count - TEXT_SHOWN).collect();
+    format!("{}…{end}", shown(error))
 }
 
 fn read_topics(

@@ -51,10 +51,11 @@ impl Interval {
         i64::from(self.0.get()) * 1_000
     }
 
-    /// Start of the bucket `[start, start + ms)` that holds the time.
+    /// Start of the bucket `[start, start + ms)` that holds the time. The first bucket that there is begins with the
+    /// lowest time, whether or not that is a multiple: no number from outside overflows here.
     #[inline]
     pub fn start_of(self, time_ms: i64) -> i64 {
-        time_ms - time_ms.rem_euclid(self.ms())
+        time_ms.saturating_sub(time_ms.rem_euclid(self.ms()))
     }
 
     /// Appends the interval's text.
@@ -166,5 +167,7 @@ mod tests {
         assert_eq!(minute.start_of(1_723_161_255_342), 1_723_161_240_000);
         assert_eq!(minute.start_of(1_723_161_240_000), 1_723_161_240_000);
         assert_eq!(minute.start_of(-1), -60_000);
+        assert_eq!(minute.start_of(i64::MIN), i64::MIN);
+        assert_eq!(minute.start_of(i64::MAX), i64::MAX - i64::MAX % 60_000);
     }
 }

@@ -153,6 +153,7 @@ fn bad_requests_are_refused_with_their_number() {
     };
     check("", None, ErrorCode::BadJson);
     check("nonsense", None, ErrorCode::BadJson);
+    check(r#"["ping",null,null,null,5]"#, None, ErrorCode::BadJson);
     check("[1]", None, ErrorCode::BadJson);
     check(r#"{"id":1}"#, Some(1), ErrorCode::BadRequest);
     check(r#"{"op":"dance","id":1}"#, Some(1), ErrorCode::UnknownOp);
@@ -188,6 +189,15 @@ fn bad_requests_are_refused_with_their_number() {
     );
     check(r#"{"op":"auth","id":1}"#, Some(1), ErrorCode::BadRequest);
     check(r#"{"op":"list","id":-1}"#, None, ErrorCode::BadRequest);
+}
+
+#[test]
+fn what_a_refusal_repeats_is_cut() {
+    let text = format!(r#"{{"op":"ping","id":"{}"}}"#, "x".repeat(60_000));
+    let error = Request::decode(&text, 2).unwrap_err();
+    assert_eq!(error.code, ErrorCode::BadRequest);
+    assert!(error.message.len() < 200, "{} bytes", error.message.len());
+    assert!(error.message.contains("column"), "{error}");
 }
 
 #[test]
