@@ -55,7 +55,8 @@ async fn play(exchange: &Exchange, mut source: Box<dyn Source>) {
         let step = match step {
             Ok(step) => step,
             Err(fault) => {
-                tracing::error!(venue = exchange.kind.name(), error = %fault, "the recording ends here");
+                // Told to people when the recording was opened, and to programs by the progress.
+                tracing::debug!(venue = exchange.kind.name(), error = %fault, "the recording ends here");
                 error = Some(fault.to_string());
                 break;
             }
