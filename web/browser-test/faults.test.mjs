@@ -102,3 +102,62 @@ test("history that fails is told, and the page goes on when it is back", async (
   assert.equal(await page.locator("#overlay").isVisible(), false);
   assert.equal((await inspect(page)).state, "live");
 });
+
+test("without an interval in the address the page opens on one with bars to show", async (t) => {
+  const { page, server, said } = await stage(t, "?symbol=BTC-USDT&interval=1s");
+  const topic = (interval) => `kline:binance-spot:${interval}:BTC-USDT`;
+  const keep = (interval, bars) => server.market.line(topic(interval)).bars.splice(0, 700 - bars);
+  const opens = async (query, interval) => {
+    await page.goto(server.url + query);
+    await until(page, (state, wanted) => state.topic === wanted && state.bars > 0 && state.state === "live", topic(interval));
+    assert.equal(new URL(page.url()).searchParams.get("interval"), interval);
+  };
+  await opens("", "1h");
+  keep("1h", 5);
+  await opens("?symbol=BTC-USDT", "1m");
+  keep("1m", 1);
+  await opens("", "1s");
+  await opens("?interval=1h", "1h");
+  assert.deepEqual(said, []);
+});
+
+test("a connection that brings no trades is not called live", async (t) => {
+  const { page, server, said } = await stage(t, "?symbol=BTC-USDT&interval=1s");
+  await page.getByText("Live", { exact: true }).waitFor();
+  server.faults.noTrades = true;
+  server.market.line("kline:binance-spot:1m:BTC-USDT").bars.length = 0;
+  await page.goto(`${server.url}?symbol=BTC-USDT&interval=1m`);
+  await page.getByText("Connected, waiting for trades").waitFor();
+  await page.getByText("the exchange may be unreachable").waitFor();
+  assert.equal((await inspect(page)).state, "idle");
+  for (const width of [360, 740, 1280]) {
+    await page.setViewportSize({ width, height: width === 360 ? 740 : 360 });
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width, "the page scrolls sideways");
+    await screenshot(page, `page-idle-${width}`);
+  }
+  server.faults.noTrades = false;
+  await until(page, (state) => state.state === "live");
+  await page.getByText("Live", { exact: true }).waitFor();
+  assert.deepEqual(said, []);
+});
+
+test("the price has the axis' digits, the readout and the time axis fit the screen", async (t) => {
+  const { page } = await stage(t, "?symbol=BTC-USDT&interval=1m");
+  await until(page, (state) => state.bars > 600);
+  const texts = new Set();
+  for (let seen = 0; seen < 8; seen += 1) {
+    const last = (await inspect(page)).lastBar;
+    texts.add(await page.locator("#quote-price").textContent());
+    await until(page, (state, seq) => state.lastBar.seq > seq, last.seq);
+  }
+  for (const text of texts) assert.match(text, /^\d+\.\d\d$/);
+  assert.equal(await page.locator("#quote-change").getAttribute("title"), "Against the close of the previous bar");
+  const bottom = (selector) => page.evaluate((name) => document.querySelector(name).getBoundingClientRect().bottom, selector);
+  assert.ok((await bottom("#details > :last-child")) <= (await bottom(".details")), "the readout is cut");
+  await screenshot(page, "page-desk");
+  for (const [width, height] of [[740, 360], [915, 412]]) {
+    await page.setViewportSize({ width, height });
+    await screenshot(page, `page-landscape-${width}`);
+    assert.ok((await bottom("#chart")) <= height, `the time axis is below a screen of ${width} by ${height}`);
+  }
+});

@@ -6,18 +6,18 @@ import { Chart } from "./chart.ts";
 import { Connection, type ConnectionState } from "./connection.ts";
 import { Feed, type Fetch } from "./feed.ts";
 import { intervalMs, title, utcClock } from "./format.ts";
-import { fetchBars, fetchTopics } from "./http.ts";
+import { countBars, fetchBars, fetchTopics } from "./http.ts";
 import { Pickers } from "./pickers.ts";
 import { longTopic, subscribe, unsubscribe, type ServerMessage } from "./protocol.ts";
-import { choose, instruments, parseQuery, toQuery, type Instrument, type Selection } from "./selection.ts";
+import { choose, instruments, opening, OPENING_BARS, parseQuery, toQuery, type Choice, type Instrument, type Selection } from "./selection.ts";
+import { statusKind, type Heard, type StatusKind } from "./status.ts";
 import { setUpTheme } from "./theme.ts";
 import { element, View, type Overlay } from "./view.ts";
 
-/** Owners say each open bar again every 10 s: when nothing came for longer, something is wrong. */
-export const STALE_MS = 25_000;
-
 // An empty list of topics is a server that is still starting.
 const TOPICS_AGAIN_MS = 1_500;
+
+const NOTHING_HEARD: Heard = { subscribedAt: null, barAt: null, open: false, openBefore: false };
 
 /** The page. */
 export class App {
@@ -29,7 +29,9 @@ export class App {
   private selection: Selection | null = null;
   private feed: Feed | null = null;
   private pointed: number | null = null;
-  private heardAt = 0;
+  private heard: Heard = NOTHING_HEARD;
+  // The choice being made; another one takes its place.
+  private choosing: Choice | null = null;
   private refused: string | null = null;
   private topicsError: string | null = null;
   private topicsFailures = 0;
@@ -66,7 +68,7 @@ export class App {
     this.connection.start();
     void this.loadTopics();
     element("retry").addEventListener("click", () => this.retry());
-    globalThis.addEventListener("popstate", () => this.selectFromAddress(false));
+    globalThis.addEventListener("popstate", () => void this.selectFromAddress(false));
     setInterval(() => this.showStatus(), 250);
   }
 
@@ -107,21 +109,25 @@ export class App {
     }
     if (again !== null) this.topicsTimer = setTimeout(() => void this.loadTopics(), again);
     if (this.all.length > 0) {
-      if (this.selection === null) this.selectFromAddress(true);
-      else this.pickers.show(this.all, this.selection);
+      if (this.selection !== null) this.pickers.show(this.all, this.selection);
+      else if (this.choosing === null) void this.selectFromAddress(true);
     }
     this.requestDraw();
   }
 
-  private selectFromAddress(replace: boolean): void {
+  private async selectFromAddress(replace: boolean): Promise<void> {
     const choice = choose(this.all, parseQuery(location.search));
     if (choice === null) return;
-    if (replace) history.replaceState(null, "", toQuery(choice.selection));
-    this.select(choice.selection, false);
+    this.choosing = choice;
+    const selection = await withOpening(choice);
+    if (this.choosing !== choice) return;
+    if (replace) history.replaceState(null, "", toQuery(selection));
+    this.select(selection, false);
     this.view.showNotice(choice.notice);
   }
 
   private select(selection: Selection, push: boolean): void {
+    this.choosing = null;
     const left = this.selection;
     if (left !== null && this.topic(left) === this.topic(selection)) return;
     if (left !== null) this.connection.send(unsubscribe(this.connection.id(), this.topic(left)));
@@ -142,7 +148,7 @@ export class App {
   private subscribe(): void {
     if (this.selection === null || this.feed === null) return;
     this.refused = null;
-    this.heardAt = performance.now();
+    this.heard = { ...this.heard, subscribedAt: performance.now(), barAt: null, open: false };
     // First the subscription, then history: what happens between the two is in both, not in neither.
     this.connection.send(subscribe(this.connection.id(), this.topic(this.selection), this.feed.closeNo));
     this.feed.handleSubscribed(performance.now());
@@ -156,6 +162,7 @@ export class App {
   private handleState(state: ConnectionState): void {
     if (state.kind === "live") {
       this.connects += 1;
+      this.heard = NOTHING_HEARD;
       // Another server may have come back than the one that went.
       if (this.connects > 1 || this.topicsError !== null) void this.loadTopics();
       this.subscribe();
@@ -176,7 +183,10 @@ export class App {
   private handleMessage(message: ServerMessage, now: number): void {
     if (this.feed === null || this.selection === null) return;
     if (message.op === "bar") {
-      if (message.bar.venue === this.feed.venue && message.bar.symbol === this.feed.symbol) this.heardAt = now;
+      if (this.feed.isOwn(message.bar)) {
+        const open = this.heard.open || !message.bar.closed;
+        this.heard = { ...this.heard, barAt: now, open, openBefore: this.heard.openBefore || open };
+      }
       this.feed.handleBar(message.bar, now);
     } else if (message.op === "missed") {
       if (this.isSelected(message.topic)) this.feed.handleMissed(message.to, now);
@@ -241,7 +251,7 @@ export class App {
     const bars = this.chart.bars;
     const last = bars.at(-1);
     const pointed = this.pointed === null ? undefined : feed?.series.get(this.pointed);
-    this.view.showQuote(last, bars.at(-2));
+    this.view.showQuote(last, bars.at(-2), this.chart.priceDigits);
     this.view.showBar(pointed ?? last, pointed !== undefined);
     this.view.showOverlay(this.overlay());
     const name = title(this.selection?.symbol ?? null, this.selection?.interval ?? null, last);
@@ -260,15 +270,13 @@ export class App {
     const error = this.feed?.error ?? null;
     if (error !== null) return { title: "Bars could not be loaded", text: error, retry: true };
     if (this.feed?.ready === true) {
-      return { title: "No bars yet", text: `The first ${this.selection.interval} bar appears with the first trade.`, retry: false };
+      return { title: "No bars yet", text: `The first ${this.selection.interval} bar appears with the first trade. If none comes, the exchange may be unreachable: look at the server's log.`, retry: false };
     }
     return { title: "Loading bars…", text: "", retry: false };
   }
 
-  private statusKind(): "connecting" | "live" | "waiting" | "stale" {
-    const { kind } = this.connection.current;
-    const silent = this.selection !== null && performance.now() - this.heardAt > STALE_MS;
-    return kind === "live" && silent ? "stale" : kind;
+  private statusKind(): StatusKind {
+    return statusKind(this.connection.current.kind, this.heard, performance.now());
   }
 
   private showStatus(): void {
@@ -280,10 +288,20 @@ export class App {
     } else if (kind === "stale") {
       const last = this.chart.bars.at(-1);
       this.view.showStatus(kind, "Stale", last === undefined ? "" : `since ${utcClock(last.event_time)} UTC`);
+    } else if (kind === "idle") {
+      this.view.showStatus(kind, "Connected, waiting for trades", "");
     } else {
-      this.view.showStatus(kind, kind === "live" ? "Live" : this.connects > 0 ? "Reconnecting" : "Connecting", "");
+      const before = current.kind === "live" ? this.connects - 1 : this.connects;
+      this.view.showStatus(kind, kind === "live" ? "Live" : before > 0 ? "Reconnecting" : "Connecting", "");
     }
   }
+}
+
+/** What was chosen; where no interval was asked for, with the one that has bars to show. */
+async function withOpening({ selection, intervals }: Choice): Promise<Selection> {
+  if (intervals === null) return selection;
+  const counts = await Promise.all(intervals.map((interval) => countBars({ ...selection, interval }, OPENING_BARS)));
+  return { ...selection, interval: opening(intervals, counts) ?? selection.interval };
 }
 
 function messageOf(error: unknown): string {

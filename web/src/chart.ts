@@ -71,6 +71,11 @@ export class Chart {
     return this.drawn;
   }
 
+  /** Digits behind the point that the price axis shows. */
+  get priceDigits(): number {
+    return Math.max(0, this.digits);
+  }
+
   /** Another topic: clears the chart and goes to the newest bars with the next draw. */
   reset(spanMs: number): void {
     this.fresh = true;

@@ -12,6 +12,13 @@ export function fractionDigits(amount: string): number {
   return point < 0 ? 0 : amount.length - point - 1;
 }
 
+/** The same amount with at least so many digits behind the point: "61840" and 2 give "61840.00". */
+export function pad(amount: string, digits: number): string {
+  const missing = digits - fractionDigits(amount);
+  if (missing <= 0) return amount;
+  return `${amount}${amount.includes(".") ? "" : "."}${"0".repeat(missing)}`;
+}
+
 /** Below 0, 0 or above 0, as a is less than, equal to or greater than b. */
 export function compare(a: string, b: string): number {
   const [x, y] = align(a, b);

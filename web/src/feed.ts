@@ -106,9 +106,14 @@ export class Feed {
     this.due = null;
   }
 
+  /** Whether a bar is of this topic. */
+  isOwn(bar: Bar): boolean {
+    return bar.venue === this.venue && bar.symbol === this.symbol && bar.interval === this.interval;
+  }
+
   /** A live bar. Those of other topics (a subscription being left) are ignored. */
   handleBar(bar: Bar, now: number): void {
-    if (bar.venue !== this.venue || bar.symbol !== this.symbol || bar.interval !== this.interval) return;
+    if (!this.isOwn(bar)) return;
     if (this.loaded && this.closes.isReset(bar)) this.startAnew(now);
     this.merge(bar);
     if (bar.closed) this.closes.handleClose(bar);

@@ -1,6 +1,6 @@
 // Pure: no clock, no DOM. How things are written for people. Times are UTC, always.
 
-import { compare, fractionDigits, percentChange, subtract } from "./decimal.ts";
+import { compare, fractionDigits, pad, percentChange, subtract } from "./decimal.ts";
 import type { Bar, Completeness } from "./protocol.ts";
 
 /** "2024-08-09 00:15:00", UTC; milliseconds only where there are some. */
@@ -61,9 +61,9 @@ export function direction(from: string, to: string): "up" | "down" | "flat" {
   return order > 0 ? "up" : order < 0 ? "down" : "flat";
 }
 
-/** "+12.5 (+0.20%)", exact; "0 (0.00%)" when nothing changed. */
-export function change(from: string, to: string): string {
-  const difference = subtract(to, from);
+/** "+12.5 (+0.20%)", exact, padded to `digits`; "0 (0.00%)" when nothing changed. */
+export function change(from: string, to: string, digits = 0): string {
+  const difference = pad(subtract(to, from), digits);
   const signed = compare(to, from) > 0 ? `+${difference}` : difference;
   const percent = percentChange(from, to);
   return percent === null ? signed : `${signed} (${percent}%)`;

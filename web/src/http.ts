@@ -9,6 +9,8 @@ import type { Selection } from "./selection.ts";
 export class RequestError extends Error {}
 
 const TIMEOUT_MS = 15_000;
+// What only helps to choose what to open is not worth waiting longer for.
+const COUNT_TIMEOUT_MS = 2_000;
 // The most that the server gives in one answer, and the most answers worth reading for one fetch:
 // together a little more than a series holds.
 const LIMIT_MAX = 5_000;
@@ -42,13 +44,24 @@ export async function fetchBars(selection: Selection, fetch: Fetch): Promise<Fet
   return { bars, complete: false };
 }
 
-async function get(path: string, parameters: Record<string, string>): Promise<string> {
+/** How many closed bars a topic has, counted up to `max`; none when history does not say. */
+export async function countBars({ venue, symbol, interval }: Selection, max: number): Promise<number> {
+  try {
+    const body = await get("klines", { symbol, interval, venue, limit: String(max) }, COUNT_TIMEOUT_MS);
+    return parseKlines(body)?.bars.length ?? 0;
+  } catch {
+    // The feed asks for the same bars next, and tells the person what is wrong.
+    return 0;
+  }
+}
+
+async function get(path: string, parameters: Record<string, string>, timeoutMs = TIMEOUT_MS): Promise<string> {
   const url = new URL(`api/v1/${path}`, document.baseURI);
   url.search = new URLSearchParams(parameters).toString();
   let response: Response;
   let body: string;
   try {
-    response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), cache: "no-store" });
+    response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs), cache: "no-store" });
     body = await response.text();
   } catch (error) {
     const slow = error instanceof DOMException && error.name === "TimeoutError";

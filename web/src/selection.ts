@@ -19,6 +19,8 @@ export interface Wish {
 /** What was found for a wish, and what to tell the person when it is not what was asked. */
 export interface Choice {
   readonly selection: Selection;
+  /** The intervals of the instrument, short to long, when none was asked for: `opening` chooses. */
+  readonly intervals: readonly string[] | null;
   readonly notice: string | null;
 }
 
@@ -74,7 +76,19 @@ export function choose(all: readonly Instrument[], wish: Wish): Choice | null {
   else if (wish.interval !== null && wish.interval !== interval) {
     notice = `${instrument.symbol} has no ${wish.interval} bars here. These are ${interval}.`;
   }
-  return { selection: { venue: instrument.venue, symbol: instrument.symbol, interval }, notice };
+  const intervals = wish.interval === null ? instrument.intervals : null;
+  return { selection: { venue: instrument.venue, symbol: instrument.symbol, interval }, intervals, notice };
+}
+
+/** So many closed bars make a chart; fewer are a few candles in an empty field. */
+export const OPENING_BARS = 30;
+
+/**
+ * The interval to open on when none was asked for: the longest that has bars enough for a chart,
+ * else the shortest, which will have them first. `counts` goes with `intervals`, short to long.
+ */
+export function opening(intervals: readonly string[], counts: readonly number[]): string | undefined {
+  return intervals.filter((_, index) => (counts[index] ?? 0) >= OPENING_BARS).at(-1) ?? intervals[0];
 }
 
 /** The interval wished for, else one minute, else the shortest. */

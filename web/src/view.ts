@@ -1,9 +1,11 @@
 // The page's own elements: what is said in them comes from format.ts, when from app.ts.
 
+import { pad } from "./decimal.ts";
 import { change, direction, explain, rows, utc } from "./format.ts";
 import { GLYPHS, type Marked } from "./marks.ts";
 import { COMPLETENESS, type Bar, type Completeness } from "./protocol.ts";
 import type { Selection } from "./selection.ts";
+import type { StatusKind } from "./status.ts";
 
 /** What lies over the chart when there is nothing to draw. */
 export interface Overlay {
@@ -38,12 +40,16 @@ export class View {
     setText(element("quote-venue"), `${selection.venue} · ${selection.interval}`);
   }
 
-  /** The last price, coloured by the last bar's way; `previous` is the close it is measured from. */
-  showQuote(last: Bar | undefined, previous: Bar | undefined): void {
+  /**
+   * The last price, coloured by the last bar's way; `previous` is the close it is measured from.
+   * Zeros fill it up to `digits`, as on the axis: a live price must not change its width.
+   */
+  showQuote(last: Bar | undefined, previous: Bar | undefined, digits: number): void {
     const from = previous?.close ?? last?.open;
     const way = last === undefined || from === undefined ? "flat" : direction(from, last.close);
-    setText(element("quote-price"), last?.close ?? "–");
-    setText(element("quote-change"), last === undefined || from === undefined ? "" : change(from, last.close));
+    setText(element("quote-price"), last === undefined ? "–" : pad(last.close, digits));
+    setText(element("quote-change"), last === undefined || from === undefined ? "" : change(from, last.close, digits));
+    element("quote-change").title = previous === undefined ? "Since the bar opened" : "Against the close of the previous bar";
     setText(element("quote-time"), last === undefined ? "" : `${utc(last.event_time).slice(0, 19)} UTC`);
     element("quote-price").dataset["direction"] = way;
     element("quote-change").dataset["direction"] = way;
@@ -84,7 +90,7 @@ export class View {
   }
 
   /** `more` changes every second, and is not read out. */
-  showStatus(kind: "connecting" | "live" | "waiting" | "stale", text: string, more: string): void {
+  showStatus(kind: StatusKind, text: string, more: string): void {
     element("status").dataset["kind"] = kind;
     setText(element("status-text"), text);
     setText(element("status-more"), more);

@@ -13,11 +13,12 @@ const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; ch
 
 /**
  * Starts it. The result's `faults` may be changed at any time:
- * `swallowCloses`: closes to keep from the socket; `klinesStatus`: status to refuse klines with.
+ * `swallowCloses`: closes to keep from the socket; `klinesStatus`: status to refuse klines with;
+ * `noTrades`: the market is not heard, as if the exchange could not be reached.
  */
 export async function startServer({ port = 0, seed, tickMs = 250 } = {}) {
   const market = new Market({ now: Date.now(), seed });
-  const faults = { swallowCloses: 0, klinesStatus: 0 };
+  const faults = { swallowCloses: 0, klinesStatus: 0, noTrades: false };
   const clients = new Map();
   const http = createServer((request, response) => void answer(market, faults, request, response));
   const sockets = new WebSocketServer({ server: http, path: "/ws" });
@@ -29,9 +30,10 @@ export async function startServer({ port = 0, seed, tickMs = 250 } = {}) {
   sockets.on("connection", (socket) => {
     clients.set(socket, new Set());
     socket.on("close", () => clients.delete(socket));
-    socket.on("message", (data) => handle(market, socket, clients.get(socket), data.toString()));
+    socket.on("message", (data) => handle(market, faults, socket, clients.get(socket), data.toString()));
   });
   const timer = setInterval(() => {
+    if (faults.noTrades) return;
     for (const bar of market.advance(Date.now())) {
       if (bar.closed && faults.swallowCloses > 0) faults.swallowCloses -= 1;
       else send(bar);
@@ -57,7 +59,7 @@ export async function startServer({ port = 0, seed, tickMs = 250 } = {}) {
   };
 }
 
-function handle(market, socket, topics, text) {
+function handle(market, faults, socket, topics, text) {
   const { op, id, topics: named = [], after = {} } = JSON.parse(text);
   if (op === "ping") socket.send(JSON.stringify({ op: "pong", id }));
   if (op !== "subscribe" && op !== "unsubscribe") return;
@@ -73,7 +75,8 @@ function handle(market, socket, topics, text) {
     }
     topics.add(line);
     const objects = line.bars.filter((bar) => bar.close_no > (after[topic] ?? Infinity));
-    socket.send([{ op: "ok", id, topics: named }, ...objects, line.encode(Date.now())].map((one) => JSON.stringify(one)).join("\n"));
+    if (!faults.noTrades) objects.push(line.encode(Date.now()));
+    socket.send([{ op: "ok", id, topics: named }, ...objects].map((one) => JSON.stringify(one)).join("\n"));
   }
 }
 

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { delayMs } from "../src/backoff.ts";
-import { compare, fractionDigits, percentChange, subtract } from "../src/decimal.ts";
+import { compare, fractionDigits, pad, percentChange, subtract } from "../src/decimal.ts";
 import { axisPrice, axisVolume, change, crosshairTime, intervalMs, priceDigits, rows, title, utc } from "../src/format.ts";
-import { choose, instruments, parseQuery, toQuery } from "../src/selection.ts";
+import { choose, instruments, opening, parseQuery, toQuery } from "../src/selection.ts";
+import { ANSWER_MS, STALE_MS, statusKind, type Heard } from "../src/status.ts";
 import { bar } from "./bars.ts";
 
 /** Cases of one function: arguments and what is expected. */
@@ -14,6 +15,7 @@ function check<A extends readonly unknown[], R>(of: (...args: A) => R, cases: re
 test("decimals are exact", () => {
   check(fractionDigits, [[["0.00001234"], 8], [["61840"], 0]]);
   check(compare, [[["1.10", "1.1"], 0], [["0.1", "0.09"], 1], [["-2", "1"], -1], [["9007199254740993", "9007199254740992"], 1]]);
+  check(pad, [[["61840", 2], "61840.00"], [["0.1", 3], "0.100"], [["-1.25", 2], "-1.25"], [["1.234", 2], "1.234"], [["5", 0], "5"]]);
   check(subtract, [[["0.3", "0.1"], "0.2"], [["1", "1.0"], "0"], [["61840", "61837.63"], "2.37"], [["0.1", "0.30001"], "-0.20001"]]);
   check(percentChange, [
     [["100", "100.25"], "+0.25"], [["3", "2"], "-33.33"], [["3", "5"], "+66.67"], [["1", "1.00004"], "0.00"],
@@ -31,6 +33,7 @@ test("times are UTC, numbers readable", () => {
     [[0], "0"], [[0.0042], "0.0042"], [[7.5], "7.5"], [[999], "999"], [[1_200], "1.2K"], [[125_000], "125K"], [[35e6], "35M"], [[2e12], "2T"], [[1e-9], "0.000000001"],
   ]);
   check(axisPrice, [[[0.00001234, 8], "0.00001234"], [[61_840, 2], "61840.00"]]);
+  check(change, [[["10", "11", 2], "+1.00 (+10.00%)"]]);
   check(change, [[["10", "11"], "+1 (+10.00%)"], [["10", "9.5"], "-0.5 (-5.00%)"], [["4.53", "4.53"], "0 (0.00%)"], [["0", "1"], "+1"]]);
 });
 
@@ -70,4 +73,28 @@ test("the address chooses, the list decides", () => {
     [["?interval=1h"], "?symbol=BTC-USDT&venue=binance-spot&interval=1h"],
   ]);
   assert.equal(choose([], parseQuery("")), null);
+  check((search: string) => choose(all, parseQuery(search))?.intervals ?? null, [
+    [[""], ["1s", "1m", "1h"]], [["?symbol=DOT-EUR"], ["1s", "5m"]], [["?interval=1m"], null], [["?interval=7m"], null],
+  ]);
+});
+
+test("what is opened has bars to show", () => {
+  const all = ["1s", "1m", "1h"];
+  check(opening, [
+    [[all, [0, 0, 0]], "1s"], [[all, [29, 0, 0]], "1s"], [[all, [30, 1, 0]], "1s"], [[all, [30, 30, 29]], "1m"], [[all, [30, 30, 30]], "1h"],
+    [[all, [0, 30, 0]], "1m"], [[["5m"], []], "5m"], [[[], []], undefined],
+  ]);
+});
+
+test("only an open bar of the topic makes the page live", () => {
+  const nothing: Heard = { subscribedAt: null, barAt: null, open: false, openBefore: false };
+  const asked = { ...nothing, subscribedAt: 1_000 };
+  const closedOnly = { ...asked, barAt: 1_500 };
+  const open = { ...asked, barAt: 2_000, open: true, openBefore: true };
+  check(statusKind, [
+    [["waiting", open, 2_000], "waiting"], [["connecting", open, 2_000], "connecting"], [["live", nothing, 99_000], "connecting"],
+    [["live", asked, 1_000 + ANSWER_MS], "connecting"], [["live", { ...asked, openBefore: true }, 1_000 + ANSWER_MS], "live"],
+    [["live", asked, 1_001 + ANSWER_MS], "idle"], [["live", asked, 99_000], "idle"], [["live", closedOnly, 99_000], "idle"],
+    [["live", open, 2_000 + STALE_MS], "live"], [["live", open, 2_001 + STALE_MS], "stale"],
+  ]);
 });
