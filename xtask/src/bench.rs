@@ -28,7 +28,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[OsString]) -> Result<()> {
         }
     };
     println!("[2/3] bench (release profile)");
-    let mut build = cargo(workspace);
+    let mut build = workspace.cargo();
     let build = build.args(["build", "--release", "--package", "bench"]);
     let log = Log {
         path: workspace.logs().join("bench.log"),
@@ -93,10 +93,4 @@ fn peer_python(workspace: &Workspace) -> Result<PathBuf> {
     }
     imports().with_context(|| format!("{PEER} was installed and cannot be imported"))?;
     Ok(python)
-}
-
-fn cargo(workspace: &Workspace) -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(&workspace.root);
-    cargo
 }

@@ -1,6 +1,5 @@
 //! `cargo xtask demo`: from a checkout to a page that moves.
 
-use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Instant;
@@ -36,13 +35,13 @@ pub(crate) fn run(workspace: &Workspace, demo: &Demo) -> Result<()> {
     let profile = if demo.debug { "dev" } else { "demo" };
     println!("[2/3] marketfeed ({profile} profile; the first build takes about two minutes)");
     let building = Instant::now();
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = workspace.cargo();
     cargo.args(["build", "--profile", profile, "--package", "standalone"]);
     if !demo.live {
         // Encryption is for the exchanges; a market of our own need not wait for it to be built.
         cargo.arg("--no-default-features");
     }
-    let built = process::run(cargo.current_dir(&workspace.root), &log("demo-build.log")?)?;
+    let built = process::run(&mut cargo, &log("demo-build.log")?)?;
     if !built.ok {
         bail!("cargo build failed; its output:\n{}", built.output);
     }

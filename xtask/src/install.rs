@@ -2,17 +2,23 @@
 //! names the command that does.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::process::{self, Log};
 use crate::workspace::Workspace;
 
 /// The oldest Node that the page's tools run on.
 const NODE_MAJOR_MIN: u32 = 20;
+
+/// What npm is asked for where the system's Node is too old (Debian 12 has 18). With an npm of its own, since Debian's
+/// finds its parts only under Debian's Node.
+const NODE_FROM_NPM: [&str; 2] = ["node@22", "npm@10"];
 
 /// Names under which Chromium is found, the usual Debian one first.
 const CHROMIUM_NAMES: [&str; 4] = [
@@ -29,18 +35,68 @@ pub(crate) fn node(workspace: &Workspace) -> Result<()> {
             workspace,
             &["nodejs", "npm"],
             "Node and npm are needed for the page",
-            "install Node 20 or later from your package manager, for example `apt-get install nodejs npm`",
+            "install them (Debian: `apt-get install nodejs npm`) and run this again",
         )?;
     }
-    let version = process::read(Command::new("node").arg("--version"))?;
-    match node_major(&version) {
-        Some(major) if major >= NODE_MAJOR_MIN => Ok(()),
-        _ => bail!(
-            "the page needs Node {NODE_MAJOR_MIN} or later and this is {}; install a newer one \
-             from your package manager and put it first in PATH",
-            version.trim(),
-        ),
+    let own = node_version(workspace);
+    if new_enough(&own) {
+        return Ok(());
     }
+    let prefix = workspace.node();
+    println!(
+        "      the page needs Node {NODE_MAJOR_MIN} or later and this is {own}: npm installs {} in {}",
+        NODE_FROM_NPM[0],
+        prefix.display(),
+    );
+    fs::create_dir_all(&prefix).with_context(|| format!("cannot create {}", prefix.display()))?;
+    let log = Log {
+        path: workspace.logs().join("node.log"),
+        verbose: false,
+    };
+    // The system's npm, under the system's Node.
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--prefix"])
+        .arg(&prefix)
+        .args(NODE_FROM_NPM)
+        .current_dir(&prefix);
+    let installed = process::run(&mut npm, &log)?;
+    let version = node_version(workspace);
+    if !installed.ok || !new_enough(&version) {
+        bail!(
+            "the page needs Node {NODE_MAJOR_MIN} or later, this is {version}, and npm could not install one (see {}); \
+             install one with `npm install --global node@22` and put it first in PATH",
+            log.path.display(),
+        );
+    }
+    Ok(())
+}
+
+/// `PATH` for node and npm: the Node that [`node`] installed comes first where there is one.
+pub(crate) fn path_with_node(workspace: &Workspace) -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let bin = workspace.node().join("node_modules/.bin");
+    if !bin.join("node").is_file() {
+        return path;
+    }
+    let folders = iter::once(bin).chain(env::split_paths(&path));
+    // A folder with a colon in its name cannot be in PATH; then the system's Node has to do.
+    env::join_paths(folders).unwrap_or(path)
+}
+
+/// What `node --version` says of the Node that the page would be built with.
+fn node_version(workspace: &Workspace) -> String {
+    // By way of env, so that the PATH of the child is the one that is searched.
+    let mut node = Command::new("env");
+    node.args(["node", "--version"])
+        .env("PATH", path_with_node(workspace));
+    match process::read(&mut node) {
+        Ok(version) => version.trim().to_owned(),
+        Err(error) => format!("one that does not start ({error:#})"),
+    }
+}
+
+fn new_enough(version: &str) -> bool {
+    node_major(version).is_some_and(|major| major >= NODE_MAJOR_MIN)
 }
 
 /// The Chromium that drives the page's tests.
@@ -97,17 +153,20 @@ pub(crate) fn apt_install(
     };
     let apt = || {
         let mut command = Command::new("apt-get");
-        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["-o", "DPkg::Lock::Timeout=120"]);
         command
     };
-    // The package list of a fresh machine is empty or old.
-    let updated = process::run(apt().args(["update", "-q"]), &log)?;
+    // The package list of a fresh machine is empty or old. That one source of several fails says nothing yet about
+    // the packages asked for: installing them does.
+    process::run(apt().args(["update", "-q"]), &log)?;
     let mut install = apt();
     install
         .args(["install", "-y", "-q", "--no-install-recommends"])
         .args(packages);
     let installed = process::run(&mut install, &log)?;
-    if !(updated.ok && installed.ok) {
+    if !installed.ok {
         bail!(
             "{why}: apt-get failed (see {}); {by_hand}",
             log.path.display()
@@ -144,6 +203,8 @@ mod tests {
         assert_eq!(node_major("v9.0.0"), Some(9));
         assert_eq!(node_major("20.1.1"), None);
         assert_eq!(node_major(""), None);
+        assert!(new_enough("v20.0.0") && new_enough("v22.23.1"));
+        assert!(!new_enough("v18.20.4") && !new_enough("one that does not start"));
     }
 
     #[test]

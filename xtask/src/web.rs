@@ -54,9 +54,11 @@ fn npm(workspace: &Workspace, args: &[&str], log: &Log) -> Result<()> {
 
 /// npm in the page's folder, without its own notices.
 pub(crate) fn npm_command(workspace: &Workspace, args: &[&str]) -> Command {
-    let mut command = Command::new("npm");
-    command.args(args).current_dir(workspace.web());
+    // By way of env, so that the PATH of the child is the one that is searched.
+    let mut command = Command::new("env");
+    command.arg("npm").args(args).current_dir(workspace.web());
     command
+        .env("PATH", install::path_with_node(workspace))
         .env("NPM_CONFIG_UPDATE_NOTIFIER", "false")
         .env("NPM_CONFIG_FUND", "false");
     command

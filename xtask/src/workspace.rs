@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The workspace's folders.
 #[derive(Debug)]
@@ -32,9 +33,24 @@ impl Workspace {
         Self { root, target }
     }
 
+    /// Cargo at the root, with [`Workspace::target`] as its output: the variable outranks a configuration file and
+    /// `CARGO_BUILD_TARGET_DIR`, so that what it builds is where this program looks.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", &self.target);
+        cargo
+    }
+
     /// The page's folder.
     pub(crate) fn web(&self) -> PathBuf {
         self.root.join("web")
+    }
+
+    /// Where a Node of our own is, if the system's will not do: a prefix of npm.
+    pub(crate) fn node(&self) -> PathBuf {
+        self.target.join("node")
     }
 
     /// Where the steps leave their logs.
