@@ -20,6 +20,7 @@ cargo xtask <command>
   test        format, lints, invariants, docs, page, Rust tests, browser tests
                 --only <step>             one step: fmt clippy invariants docs web rust browser
                 --verbose                 show each step's output as it comes
+                --screenshots             with --only browser: write the pictures in docs/images
   invariants  the structural rules of ARCHITECTURE.md alone
   bench       benchmarks beside their peers, in release
                 <name>...                 some of them (default: all)
@@ -63,6 +64,8 @@ pub(crate) struct Test {
     pub(crate) only: Option<String>,
     /// Show each step's output as it comes.
     pub(crate) verbose: bool,
+    /// The browser step writes the documents' pictures, and waits for enough bars to show.
+    pub(crate) screenshots: bool,
 }
 
 /// Parses the arguments after the program's name.
@@ -118,9 +121,13 @@ fn test(parser: &mut Parser) -> Result<Command> {
         match arg {
             Arg::Long("only") => test.only = Some(parser.value()?.string()?),
             Arg::Long("verbose") => test.verbose = true,
+            Arg::Long("screenshots") => test.screenshots = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
         }
+    }
+    if test.screenshots && test.only.as_deref() != Some("browser") {
+        bail!("--screenshots is of the browser step; it needs --only browser");
     }
     Ok(Command::Test(test))
 }
@@ -174,6 +181,15 @@ mod tests {
             &Command::Test(Test {
                 only: Some("rust".into()),
                 verbose: true,
+                screenshots: false,
+            }),
+        );
+        check(
+            "test --screenshots --only browser",
+            &Command::Test(Test {
+                only: Some("browser".into()),
+                verbose: false,
+                screenshots: true,
             }),
         );
         check(
@@ -189,6 +205,8 @@ mod tests {
         refuse("demo --speed 3", "needs --replay");
         refuse("demo --repaly x=y", "--repaly");
         refuse("test --only", "--only");
+        refuse("test --screenshots", "needs --only browser");
+        refuse("test --screenshots --only rust", "needs --only browser");
         refuse("invariants now", "now");
     }
 }

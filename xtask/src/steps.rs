@@ -1,6 +1,5 @@
 //! `cargo xtask test`: the steps of CI, one after another, and one line at the end.
 
-use std::env;
 use std::process::Command;
 use std::time::Instant;
 
@@ -10,7 +9,7 @@ use crate::args::Test;
 use crate::install;
 use crate::invariants;
 use crate::process::{self, Log, clock};
-use crate::tally::Tally;
+use crate::tally::{self, Tally};
 use crate::web;
 use crate::workspace::Workspace;
 
@@ -18,7 +17,7 @@ use crate::workspace::Workspace;
 struct Step {
     name: &'static str,
     headline: &'static str,
-    run: fn(&Workspace, &Log) -> Result<Tally>,
+    run: fn(&Workspace, &Log, &Test) -> Result<Tally>,
 }
 
 /// In the order that finds mistakes soonest; `web` comes before `rust`, so that the page is in the
@@ -27,32 +26,32 @@ const STEPS: [Step; 7] = [
     Step {
         name: "fmt",
         headline: "formatting",
-        run: fmt,
+        run: |at, log, _| fmt(at, log),
     },
     Step {
         name: "invariants",
         headline: "structural rules",
-        run: |at, _| invariants::check(at),
+        run: |at, _, _| invariants::check(at),
     },
     Step {
         name: "clippy",
         headline: "lints of all targets",
-        run: clippy,
+        run: |at, log, _| clippy(at, log),
     },
     Step {
         name: "docs",
         headline: "documentation without warnings",
-        run: docs,
+        run: |at, log, _| docs(at, log),
     },
     Step {
         name: "web",
         headline: "the page: packages, build, types, tests",
-        run: page,
+        run: |at, log, _| page(at, log),
     },
     Step {
         name: "rust",
         headline: "unit, property, golden, integration tests",
-        run: rust,
+        run: |at, log, _| rust(at, log),
     },
     Step {
         name: "browser",
@@ -94,7 +93,7 @@ fn run_one(workspace: &Workspace, test: &Test, step: &Step, position: &str) -> R
     let started = Instant::now();
     let path = workspace.logs().join(format!("{}.log", step.name));
     let log = Log::fresh(path, test.verbose)?;
-    let tally = (step.run)(workspace, &log).unwrap_or_else(|error| {
+    let tally = (step.run)(workspace, &log, test).unwrap_or_else(|error| {
         println!("{error:#}");
         Tally::one(false)
     });
@@ -122,7 +121,20 @@ fn clippy(workspace: &Workspace, log: &Log) -> Result<Tally> {
         "-D",
         "warnings",
     ];
-    whole(&mut cargo(workspace, &args), log)
+    let mut tally = whole(&mut cargo(workspace, &args), log)?;
+    // What the demo builds: without encryption other lines are left over.
+    let args = [
+        "clippy",
+        "--package",
+        "standalone",
+        "--all-targets",
+        "--no-default-features",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    tally += whole(&mut cargo(workspace, &args), log)?;
+    Ok(tally)
 }
 
 fn docs(workspace: &Workspace, log: &Log) -> Result<Tally> {
@@ -163,7 +175,7 @@ fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
     Ok(tally)
 }
 
-fn browser(workspace: &Workspace, log: &Log) -> Result<Tally> {
+fn browser(workspace: &Workspace, log: &Log, test: &Test) -> Result<Tally> {
     let chromium = install::chromium(workspace)?;
     web::build(workspace, log)?;
     let built = process::run(
@@ -176,6 +188,9 @@ fn browser(workspace: &Workspace, log: &Log) -> Result<Tally> {
     let mut npm = web::npm_command(workspace, &["run", "browser-test"]);
     npm.env("MARKETFEED_BIN", workspace.marketfeed("debug"))
         .env("CHROMIUM", chromium);
+    if test.screenshots {
+        npm.env("SCREENSHOT_DIR", workspace.root.join("docs/images"));
+    }
     node_tests(npm, log)
 }
 
@@ -192,6 +207,9 @@ fn whole(command: &mut Command, log: &Log) -> Result<Tally> {
 fn node_tests(mut command: Command, log: &Log) -> Result<Tally> {
     let finished = process::run(&mut command, log)?;
     let mut tally = Tally::of_node(&finished.output);
+    for line in tally::told_by_node(&finished.output) {
+        println!("      {line}");
+    }
     if !finished.ok {
         if !log.verbose {
             println!("{}", finished.output);
@@ -207,11 +225,8 @@ fn node_tests(mut command: Command, log: &Log) -> Result<Tally> {
 }
 
 fn cargo(workspace: &Workspace, args: &[&str]) -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(args)
-        .current_dir(&workspace.root)
-        .env("CARGO_TERM_COLOR", "never");
+    let mut cargo = workspace.cargo();
+    cargo.args(args).env("CARGO_TERM_COLOR", "never");
     cargo
 }
 

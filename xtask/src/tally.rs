@@ -94,6 +94,35 @@ impl fmt::Display for Tally {
     }
 }
 
+/// What the output of node's test runner has to tell besides its counts, each line once: how long the first bar took,
+/// and which tests skipped themselves and why. Both forms are read, `tap` and `spec`.
+pub(crate) fn told_by_node(output: &str) -> Vec<String> {
+    let mut told = Vec::new();
+    for line in output.lines() {
+        let line = line.trim();
+        let plain = line
+            .strip_prefix("# ")
+            .or_else(|| line.strip_prefix("ℹ "))
+            .unwrap_or(line);
+        let tell = if plain.starts_with("from process start") {
+            plain.to_owned()
+        } else if let Some((test, why)) = line.split_once(" # SKIP") {
+            // `ok 3 - a recording # SKIP no binary`
+            let name = test.split_once(" - ").map_or(test, |(_, name)| name);
+            format!("skipped: {name}: {}", why.trim())
+        } else if let Some(test) = line.strip_prefix("﹣ ") {
+            // `﹣ a recording (0.1ms) # no binary`
+            format!("skipped: {test}")
+        } else {
+            continue;
+        };
+        if !told.contains(&tell) {
+            told.push(tell);
+        }
+    }
+    told
+}
+
 /// The number that stands directly before `word`, 0 where there is none.
 fn count_before(text: &str, word: &str) -> u64 {
     let Some(end) = text.find(word) else { return 0 };
@@ -158,6 +187,34 @@ mod tests {
         check(
             "# pass 2\n# pass 3\n# pass me\n# Subtest: pass 9\n",
             tally(5, 0, 0),
+        );
+    }
+
+    #[test]
+    fn node_tells() {
+        #[track_caller]
+        fn check(output: &str, expect: &[&str]) {
+            assert_eq!(told_by_node(output), expect);
+        }
+        check(
+            "# Subtest: a recording: from process start\n# pass 1\nok 1 - a\n",
+            &[],
+        );
+        check(
+            "# from process start: first bar 812 ms\nok 1 - a\n  # from process start: first bar 812 ms\n",
+            &["from process start: first bar 812 ms"],
+        );
+        check(
+            "ℹ from process start to bar: 9 ms\n",
+            &["from process start to bar: 9 ms"],
+        );
+        check(
+            "    ok 2 - a - b # SKIP MARKETFEED_BIN is not set\nok 3 - c # SKIP\n",
+            &["skipped: a - b: MARKETFEED_BIN is not set", "skipped: c: "],
+        );
+        check(
+            "﹣ a (0.1ms) # no binary\nℹ skipped 1\n",
+            &["skipped: a (0.1ms) # no binary"],
         );
     }
 
