@@ -48,7 +48,7 @@ async fn play(exchange: &Exchange, mut source: Box<dyn Source>) {
     if let Some(begin_ns) = begin_ns {
         clock.pacer.due_after(begin_ns);
     }
-    let mut seconds = Seconds::default();
+    let mut seconds = Seconds::new(source.summary().opening_ms);
     let mut error = None;
     let mut steps = 0u32;
     while let Some(step) = source.next_step() {

@@ -48,19 +48,31 @@ impl Pacer {
 const SPEED_MIN: f64 = 0.001;
 
 /// The whole seconds that the venue's clock passes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Seconds {
+    /// The second in which the source begins, Unix milliseconds: neither it nor any before it is passed.
+    opening_ms: i64,
     /// The last second that was given out, Unix milliseconds.
     last_ms: Option<i64>,
 }
 
 impl Seconds {
+    /// The seconds of a source that begins at this time of the venue's clock (Unix milliseconds), if that is known.
+    #[must_use]
+    pub fn new(opening_ms: Option<i64>) -> Self {
+        let opening_ms = opening_ms.map_or(i64::MIN, |ms| ms.saturating_sub(ms.rem_euclid(1_000)));
+        Self {
+            opening_ms,
+            last_ms: None,
+        }
+    }
+
     /// The next second that the clock passes before this step, and when to play it (Unix nanoseconds on the
     /// step's own scale). Call until `None`.
     pub fn before(&mut self, step: &Step) -> Option<(i64, i64)> {
         let basis_ms = basis_ms(step)?;
         let floor_ms = basis_ms - basis_ms.rem_euclid(1_000);
-        let last_ms = *self.last_ms.get_or_insert(floor_ms);
+        let last_ms = *self.last_ms.get_or_insert(floor_ms.max(self.opening_ms));
         if floor_ms <= last_ms {
             return None;
         }
@@ -139,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_second_is_passed_once_at_its_own_time() {
-        let mut seconds = Seconds::default();
+        let mut seconds = Seconds::new(None);
         assert_eq!(seconds.before(&other(9_000, 1_000_700)), None);
         let step = other(12_000, 1_003_500);
         assert_eq!(seconds.before(&step), Some((1_001_000, 9_700_000_000)));
@@ -153,8 +165,25 @@ mod tests {
     }
 
     #[test]
+    fn no_second_before_the_opening_is_passed() {
+        // The allowance for trades in flight puts the first message into the second before.
+        let check = |opening_ms, expect: &[i64]| {
+            let mut seconds = Seconds::new(opening_ms);
+            assert_eq!(seconds.before(&other(0, 1_037_080)), None);
+            let passed = |at_ms| seconds.before(&other(0, at_ms)).map(|(ms, _)| ms);
+            let got: Vec<_> = [1_037_300, 1_038_300]
+                .into_iter()
+                .filter_map(passed)
+                .collect();
+            assert_eq!(got, expect, "{opening_ms:?}");
+        };
+        check(Some(1_037_080), &[1_038_000]);
+        check(None, &[1_037_000, 1_038_000]);
+    }
+
+    #[test]
     fn a_leap_of_years_does_not_tick_through_them() {
-        let mut seconds = Seconds::default();
+        let mut seconds = Seconds::new(None);
         seconds.before(&other(0, 1_000_000));
         let leap = other(0, 1_000_000_000_000);
         let count = std::iter::from_fn(|| seconds.before(&leap)).count();

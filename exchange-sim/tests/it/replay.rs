@@ -1,6 +1,6 @@
 //! Recorded sessions come out byte for byte, whole, and add up to the exchange's own bars.
 
-use crate::support::{Sim, recording as shared, replay};
+use crate::support::{Sim, json, recording as shared, replay};
 use exchange_sim::{Kind, Speed, recording};
 
 const BINANCE: [&str; 2] = [
@@ -158,15 +158,40 @@ async fn coinbase_matches_come_byte_for_byte_with_heartbeats_between() {
     let expect = recorded(&paths, "match\",\"trade_id\"");
     assert_eq!(expect.len(), 107);
     let mut heartbeats = 0;
+    let mut times = std::collections::BTreeMap::new();
     for expect in &expect {
         let mut text = client.text().await;
         while text.contains("\"heartbeat\"") {
             heartbeats += 1;
+            heartbeat_is_due(&json(&text), &times);
             text = client.text().await;
         }
         assert_eq!(&text, expect);
+        let trade = json(expect);
+        let product = trade["product_id"].to_string();
+        times.insert(product, (trade["trade_id"].clone(), time_of(&trade)));
     }
     assert!(heartbeats > 0 && heartbeats % 10 == 0, "{heartbeats}");
     assert_eq!(sim.ended(Kind::Coinbase).await.trades, 107);
     sim.stop().await;
+}
+
+/// A made-up heartbeat may not claim a time before the trade that it names, nor before the recording, which begins
+/// within 16:43:37.
+fn heartbeat_is_due(
+    heartbeat: &serde_json::Value,
+    last: &std::collections::BTreeMap<String, (serde_json::Value, String)>,
+) {
+    let (id, trade_time) = &last[&heartbeat["product_id"].to_string()];
+    let time = time_of(heartbeat);
+    assert_eq!(&heartbeat["last_trade_id"], id);
+    assert!(
+        &time >= trade_time && time.as_str() > "2021-04-17T16:43:37.000000Z",
+        "{heartbeat}"
+    );
+}
+
+/// Its time, of which all have as many digits and so compare as texts.
+fn time_of(message: &serde_json::Value) -> String {
+    message["time"].as_str().unwrap().to_owned()
 }

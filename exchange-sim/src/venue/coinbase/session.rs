@@ -152,7 +152,8 @@ impl Session {
         }
     }
 
-    /// A heartbeat of each product at this time; where a recording has its own, only after its end.
+    /// A heartbeat of each product at this time, or at that of the trade that it names if that is later: a recorded
+    /// `last_match` shows no clock and may lie beyond the second. Where a recording has its own, only after its end.
     fn send_heartbeats(&mut self, time_ms: i64, event: &Event, market: &Market) {
         let idle = matches!(event.kind, EventKind::Idle(_));
         for symbol in self.channels.get("heartbeat").into_iter().flatten() {
@@ -164,11 +165,12 @@ impl Session {
                 .tapes
                 .get(symbol)
                 .and_then(|tape| tape.last_at(event.position));
-            let text = frames::heartbeat(
-                symbol,
-                last.map_or(0, |execution| execution.trade.id),
-                time_ms,
-            );
+            let (last_id, last_ms) = last.map_or((0, i64::MIN), |execution| {
+                // Rounded up: the trade has microseconds, the heartbeat's time must not be before it.
+                let ceiling_us = execution.time_us.saturating_add(999);
+                (execution.trade.id, ceiling_us.div_euclid(1_000))
+            });
+            let text = frames::heartbeat(symbol, last_id, time_ms.max(last_ms));
             self.outputs.push_back(Output::Text(Class::Tick, text));
         }
     }

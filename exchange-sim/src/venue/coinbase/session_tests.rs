@@ -151,6 +151,39 @@ fn heartbeats_name_the_last_trade_of_each_product() {
 }
 
 #[test]
+fn a_heartbeat_is_never_before_the_trade_that_it_names() {
+    let (mut session, mut market) = (open(), market());
+    let subscribe = r#"{"type":"subscribe","product_ids":["BTC-USD"],"channels":["heartbeat"]}"#;
+    session.handle_text(0, subscribe, &market);
+    out(&mut session);
+    // A last_match from beyond the second: it shows no clock, so the second has yet to pass.
+    let trade = Trade {
+        id: 9,
+        time_ms: 2_056,
+        price: "1".parse().unwrap(),
+        size: "1".parse().unwrap(),
+        taker: Side::Buy,
+    };
+    market.handle_step(Step {
+        at_ns: 0,
+        clock_ms: None,
+        body: Body::Trades {
+            symbol: "BTC-USD".parse().unwrap(),
+            fills: vec![(trade, 2_056_746)],
+            frame: None,
+        },
+    });
+    for (second_ms, time) in [(2_000, "00:00:02.057000Z"), (3_000, "00:00:03.000000Z")] {
+        let second = market.handle_second(second_ms);
+        session.handle_event(0, &second, &market);
+        let expect = format!(
+            r#"{{"type":"heartbeat","last_trade_id":9,"product_id":"BTC-USD","sequence":37,"time":"1970-01-01T{time}"}}"#
+        );
+        assert_eq!(out(&mut session), [expect]);
+    }
+}
+
+#[test]
 fn a_market_that_is_over_goes_on_with_heartbeats_at_a_clock_that_creeps() {
     let (mut session, mut market) = (open(), market());
     market
