@@ -153,8 +153,10 @@ impl Serve {
         if let Some(path) = faults {
             let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("cannot read faults file {}", path.display()))?;
-            options.faults = fault::parse_list(&text)
-                .with_context(|| format!("faults file {} is not valid", path.display()))?;
+            // Not as context: the error's text holds its cause, which the chain would show again.
+            options.faults = fault::parse_list(&text).map_err(|error| {
+                anyhow::anyhow!("faults file {} is not valid: {error}", path.display())
+            })?;
         }
         Ok(options)
     }

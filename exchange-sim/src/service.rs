@@ -96,18 +96,18 @@ pub enum Error {
     #[error(transparent)]
     Recording(#[from] recording::Error),
     /// A recording holds no trades of the venue that it is said to be of.
-    #[error("the recording for {0} holds no trades of that venue")]
+    #[error("the recording for {0} holds no trades of that venue: is it another venue's?")]
     NoTrades(&'static str),
     /// The faults to begin with are too many.
     #[error(transparent)]
     Fault(#[from] fault::Error),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {cause}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the operating system said.
-        source: std::io::Error,
+        /// What the operating system said; in the text, and so no source.
+        cause: std::io::Error,
     },
     /// A task failed while running.
     #[error(transparent)]
@@ -142,9 +142,9 @@ impl Service {
         for fault in &options.faults {
             exchange::inject(&exchanges, fault)?;
         }
-        let failed = |source| Error::Listen {
+        let failed = |cause| Error::Listen {
             address: options.listen,
-            source,
+            cause,
         };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

@@ -21,26 +21,27 @@ pub struct Entry {
     pub text: String,
 }
 
-/// Why a recording cannot be read, or not to its end.
+/// Why a recording cannot be read, or not to its end. Each is one line with its cause in it (it is shown in
+/// `/admin/status` too), so the cause is not a source that a report of the whole chain would repeat.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be opened.
-    #[error("cannot open recording {}: {source}", path.display())]
+    #[error("cannot open recording {}: {cause}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The file ends in the middle of its compressed data, or cannot be read on.
-    #[error("recording {} breaks off after line {line}: {source}", path.display())]
+    #[error("recording {} breaks off after line {line}: {cause}", path.display())]
     Cut {
         /// The file.
         path: PathBuf,
         /// The last line that was whole, from 1.
         line: u64,
         /// What the decompressor or the operating system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A line is not in any known format.
     #[error("recording {} is malformed at line {line}: {reason}", path.display())]
@@ -51,6 +52,23 @@ pub enum Error {
         line: u64,
         /// What is wrong with it.
         reason: String,
+    },
+    /// One file is given twice for a venue.
+    #[error("recording {} is given twice", path.display())]
+    Twice {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The files of a venue are not in the order in which they were recorded, or overlap.
+    #[error(
+        "recording {} begins before {} ends: give them in the order in which they were recorded",
+        later.display(), earlier.display()
+    )]
+    Order {
+        /// The file that is given first.
+        earlier: PathBuf,
+        /// The one that is given after it.
+        later: PathBuf,
     },
 }
 
@@ -68,9 +86,9 @@ pub struct Recording {
 /// # Errors
 /// [`Error::Open`]; what is wrong inside the file comes from the iterator.
 pub fn open(path: &Path) -> Result<Recording, Error> {
-    let fail = |source| Error::Open {
+    let fail = |cause| Error::Open {
         path: path.to_owned(),
-        source,
+        cause,
     };
     let mut file = BufReader::with_capacity(READ_BYTES, File::open(path).map_err(fail)?);
     let gzip = file.fill_buf().map_err(fail)?.starts_with(&GZIP_MAGIC);
@@ -115,10 +133,10 @@ impl Recording {
             let mut limited = io::Read::take(&mut self.lines, LINE_BYTES_MAX);
             let read = limited
                 .read_until(b'\n', &mut self.buffer)
-                .map_err(|source| Error::Cut {
+                .map_err(|cause| Error::Cut {
                     path: self.path.clone(),
                     line: self.line,
-                    source,
+                    cause,
                 })?;
             if read == 0 {
                 return Ok(None);

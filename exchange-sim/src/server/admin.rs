@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -59,8 +60,15 @@ struct Bars {
 }
 
 /// The bars that should come out.
-async fn true_bars(State(app): State<App>, Query(query): Query<TruthQuery>) -> Response {
+async fn true_bars(
+    State(app): State<App>,
+    query: Result<Query<TruthQuery>, QueryRejection>,
+) -> Response {
     let bad = |message: String| refuse(StatusCode::BAD_REQUEST, "bad_request", &message);
+    let query = match query {
+        Ok(Query(query)) => query,
+        Err(error) => return bad(error.body_text()),
+    };
     let Some(exchange) = Kind::from_name(&query.venue).and_then(|kind| app.exchanges.get(&kind))
     else {
         return bad(format!("venue {:?} is not played here", query.venue));

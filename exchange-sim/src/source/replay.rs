@@ -34,18 +34,14 @@ impl Replay {
         paths: Vec<PathBuf>,
         endless: bool,
     ) -> Result<(Self, Option<recording::Error>), recording::Error> {
-        for path in &paths {
+        for (index, path) in paths.iter().enumerate() {
             recording::open(path)?;
-        }
-        let mut scan = Scan::default();
-        let mut reader = Reader::new(kind, &paths);
-        let mut fault = None;
-        while let Some(step) = reader.next_step() {
-            match step {
-                Ok(step) => scan.handle_step(&step),
-                Err(error) => fault = Some(error),
+            if paths[..index].contains(path) {
+                return Err(recording::Error::Twice { path: path.clone() });
             }
         }
+        let mut scan = Scan::default();
+        let fault = scan.read(kind, &paths)?;
         if scan.trades == 0
             && let Some(error) = fault
         {
@@ -103,6 +99,8 @@ struct Reader {
     pending: VecDeque<Step>,
     /// The latest receive time or, in recordings without any, venue time.
     at_ns: i64,
+    /// Whether any message so far was one of the venue's.
+    recognised: bool,
 }
 
 impl Reader {
@@ -113,6 +111,7 @@ impl Reader {
             current: None,
             pending: VecDeque::new(),
             at_ns: i64::MIN,
+            recognised: false,
         }
     }
 
@@ -133,8 +132,16 @@ impl Reader {
                 Some(Err(error)) => return self.fail(error),
                 Some(Ok(entry)) => match read(self.kind, &entry.text) {
                     Ok(bodies) => self.take(entry.receive_ns, bodies),
-                    Err(reason) => {
+                    Err(reason) if self.recognised => {
                         let error = current.malformed(reason);
+                        return self.fail(error);
+                    }
+                    Err(reason) => {
+                        let hint = format!(
+                            "{reason} (is it of another venue than {}?)",
+                            self.kind.name()
+                        );
+                        let error = current.malformed(hint);
                         return self.fail(error);
                     }
                 },
@@ -150,6 +157,7 @@ impl Reader {
     }
 
     fn take(&mut self, receive_ns: Option<i64>, bodies: Vec<(Body, Option<i64>)>) {
+        self.recognised |= !bodies.is_empty();
         for (body, clock_ms) in bodies {
             let at_ns = receive_ns.or(clock_ms.map(|ms| ms.saturating_mul(1_000_000)));
             self.at_ns = self.at_ns.max(at_ns.unwrap_or(i64::MIN));
@@ -178,11 +186,42 @@ struct Scan {
     instruments: IndexMap<Symbol, Seen>,
     recorded_streams: BTreeSet<String>,
     trades: u64,
-    first_ns: Option<i64>,
-    last_ns: i64,
+    span: Option<Span>,
     clock_ms_min: Option<i64>,
     clock_ms_max: Option<i64>,
 }
+
+/// From when to when steps are played, Unix nanoseconds.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    first_ns: i64,
+    last_ns: i64,
+}
+
+impl Span {
+    /// The span with one more step; steps before the first that shows a time have none.
+    fn with(span: Option<Self>, at_ns: i64) -> Option<Self> {
+        if at_ns == i64::MIN {
+            return span;
+        }
+        let span = span.unwrap_or(Self {
+            first_ns: at_ns,
+            last_ns: at_ns,
+        });
+        Some(Self {
+            first_ns: span.first_ns.min(at_ns),
+            last_ns: span.last_ns.max(at_ns),
+        })
+    }
+
+    fn is_after(self, other: Self) -> bool {
+        self.first_ns > other.first_ns
+            && self.first_ns.saturating_add(OVERLAP_NS_MAX) >= other.last_ns
+    }
+}
+
+/// A recorder that begins a file before it has ended the last one is in time within a second.
+const OVERLAP_NS_MAX: i64 = 1_000_000_000;
 
 #[derive(Debug)]
 struct Seen {
@@ -191,9 +230,46 @@ struct Seen {
 }
 
 impl Scan {
+    /// Reads the files one after the other, each by its own times, up to the first fault, which it gives back.
+    ///
+    /// A file that begins before the one given before it ends is refused: its trades would pass for ones that were
+    /// there already, and those of another instrument would all be played at the end of the first.
+    fn read(
+        &mut self,
+        kind: Kind,
+        paths: &[PathBuf],
+    ) -> Result<Option<recording::Error>, recording::Error> {
+        let mut before: Option<(&PathBuf, Span)> = None;
+        for path in paths {
+            let mut reader = Reader::new(kind, std::slice::from_ref(path));
+            let (mut span, mut fault) = (None::<Span>, None);
+            while let Some(step) = reader.next_step() {
+                match step {
+                    Ok(step) => {
+                        self.handle_step(&step);
+                        span = Span::with(span, step.at_ns);
+                    }
+                    Err(error) => fault = Some(error),
+                }
+            }
+            if let (Some((earlier, before)), Some(span)) = (before, span)
+                && !span.is_after(before)
+            {
+                return Err(recording::Error::Order {
+                    earlier: earlier.clone(),
+                    later: path.clone(),
+                });
+            }
+            if fault.is_some() {
+                return Ok(fault);
+            }
+            before = span.map(|span| (path, span)).or(before);
+        }
+        Ok(None)
+    }
+
     fn handle_step(&mut self, step: &Step) {
-        self.first_ns.get_or_insert(step.at_ns);
-        self.last_ns = step.at_ns;
+        self.span = Span::with(self.span, step.at_ns);
         if let Some(ms) = step.clock_ms {
             self.clock_ms_min = Some(self.clock_ms_min.map_or(ms, |min| min.min(ms)));
             self.clock_ms_max = Some(self.clock_ms_max.map_or(ms, |max| max.max(ms)));
@@ -253,8 +329,9 @@ struct Passes {
 
 impl Passes {
     fn new(scan: &Scan, endless: bool) -> Self {
-        let received_ms =
-            (scan.last_ns - scan.first_ns.unwrap_or(scan.last_ns)).div_euclid(1_000_000);
+        let received_ms = scan.span.map_or(0, |span| {
+            (span.last_ns.saturating_sub(span.first_ns)).div_euclid(1_000_000)
+        });
         let clock_ms = scan
             .clock_ms_max
             .unwrap_or(0)

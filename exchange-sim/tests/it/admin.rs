@@ -89,7 +89,17 @@ async fn truth_by_http_is_the_handles() {
     let check = async |query: &str, status: u16| {
         let (got, _, body) = sim.get(&format!("/admin/truth?{query}")).await;
         assert_eq!(got, status, "{query}: {body}");
+        assert!(
+            json(&body)["error"]["message"].is_string(),
+            "{query}: {body}"
+        );
     };
+    check("", 400).await;
+    check(
+        "venue=binance-spot&symbol=BTC-USDT&interval=1m&start=x",
+        400,
+    )
+    .await;
     check("venue=kraken&symbol=BTC-USDT&interval=1m", 400).await;
     check("venue=binance-spot&symbol=ETH-USDT&interval=1m", 404).await;
     check("venue=binance-spot&symbol=btc&interval=1m", 400).await;
