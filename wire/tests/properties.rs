@@ -75,6 +75,9 @@ fn by_definition(trades: &[Trade]) -> Candle {
 }
 
 proptest! {
+    // A failure is printed with its input; there is no file to keep seeds in.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_candle_is_what_its_definition_says(trades in trades(60)) {
         prop_assert_eq!(sum(&trades), by_definition(&trades));
