@@ -1,5 +1,6 @@
 //! Argument groups that every binary flattens, and parsing that says one clear line.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -101,18 +102,68 @@ impl fmt::Display for LogFilter {
 /// and exit with 0; anything wrong prints one line on stderr and exits with 2.
 #[must_use]
 pub fn parse_or_exit<T: Parser>() -> T {
-    T::try_parse().unwrap_or_else(|error| exit(&error))
+    parse_adjusted_or_exit(|command, _| command)
 }
 
-fn exit(error: &clap::Error) -> ! {
+/// As [`parse_or_exit`], by a definition that is adjusted to the words of the command line first.
+#[must_use]
+pub fn parse_adjusted_or_exit<T: Parser>(
+    adjust: impl FnOnce(clap::Command, &[OsString]) -> clap::Command,
+) -> T {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let mut command = adjust(T::command(), &words);
+    let parsed = command
+        .try_get_matches_from_mut(&words)
+        .and_then(|matches| {
+            T::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+        });
+    parsed.unwrap_or_else(|error| exit(&error, &command, &words))
+}
+
+fn exit(error: &clap::Error, command: &clap::Command, words: &[OsString]) -> ! {
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
         error.exit();
     }
-    eprintln!("{}", one_line(error));
+    let is_set = |name: &OsStr| std::env::var_os(name).is_some();
+    eprintln!(
+        "{}",
+        with_variables(one_line(error), command, words, is_set)
+    );
     std::process::exit(2);
+}
+
+/// Names the variables behind the options that the line speaks of: who has set one long ago would look for
+/// the option on the command line in vain.
+fn with_variables(
+    mut line: String,
+    command: &clap::Command,
+    words: &[OsString],
+    is_set: impl Fn(&OsStr) -> bool,
+) -> String {
+    let commands = std::iter::once(command).chain(command.get_subcommands());
+    for arg in commands.flat_map(clap::Command::get_arguments) {
+        let (Some(long), Some(variable)) = (arg.get_long(), arg.get_env()) else {
+            continue;
+        };
+        let flag = format!("--{long}");
+        let spoken_of = [' ', '\'', '=']
+            .iter()
+            .any(|after| line.contains(&format!("'{flag}{after}")));
+        let given = words.iter().any(|word| {
+            let rest = word.as_encoded_bytes().strip_prefix(flag.as_bytes());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
+        });
+        if spoken_of && !given && is_set(variable) {
+            line.push_str(&format!(
+                "; {flag} is set by {}",
+                variable.to_string_lossy()
+            ));
+        }
+    }
+    line
 }
 
 /// What is wrong, without clap's usage and with its hints, on one line.
@@ -168,6 +219,27 @@ mod tests {
         check("--listen 127.0.0.1:1 --admin-listen 9090", "'9090'");
         check("--listen", "value is required");
         check("extra", "'extra' found");
+    }
+
+    #[test]
+    fn a_variable_that_is_the_cause_is_named() {
+        use clap::CommandFactory;
+        let check = |line: &str, words: &str, expect: &str| {
+            let words: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
+            let command = Thing::command();
+            let is_set = |name: &OsStr| name == "MARKETFEED_LOG";
+            let got = with_variables(line.to_owned(), &command, &words, is_set);
+            assert_eq!(got, format!("{line}{expect}"));
+        };
+        let loud = "error: invalid value 'loud' for '--log <FILTER>'";
+        check(loud, "thing", "; --log is set by MARKETFEED_LOG");
+        check(loud, "thing --log loud", "");
+        check(loud, "thing --log=loud", "");
+        check(
+            "error: invalid value for '--log-format <FORMAT>'",
+            "thing",
+            "",
+        );
     }
 
     #[test]
