@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Query as Pairs, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -28,14 +28,7 @@ pub fn router(carried: Carried, history: Handle) -> Router {
         .route("/api/v1/topics", get(topics))
         .route("/api/v1/klines", get(klines))
         .fallback(other)
-        .method_not_allowed_fallback(async |method: Method| {
-            let message = format!("{method} is not for this path");
-            refuse(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                message,
-            )
-        })
+        .method_not_allowed_fallback(not_allowed)
         .with_state(Arc::new(Shared { carried, history }))
 }
 
@@ -61,14 +54,28 @@ async fn klines(
     }
 }
 
-/// A file of the page, or 404.
+/// The answer to a method that a path does not have.
+pub async fn not_allowed(method: Method) -> Response {
+    let message = format!("{method} is not for this path");
+    refuse(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        message,
+    )
+}
+
+/// A file of the page, or 404. Browsers ask for an icon without being told of one: where the page has none, that
+/// is no error.
 async fn other(method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    let readable = matches!(method, Method::GET | Method::HEAD);
-    if let Some(response) = readable
-        .then(|| page::respond(uri.path(), &headers))
-        .flatten()
-    {
-        return response;
+    let icon = || (uri.path() == "/favicon.ico").then(|| StatusCode::NO_CONTENT.into_response());
+    let found = page::respond(uri.path(), &headers).or_else(icon);
+    match (found, &method) {
+        (Some(response), &Method::GET | &Method::HEAD) => return response,
+        (Some(_), _) => {
+            let refusal = not_allowed(method).await;
+            return ([(ALLOW, "GET,HEAD")], refusal).into_response();
+        }
+        (None, _) => {}
     }
     let message = format!(
         "there is nothing at {}",
@@ -106,10 +113,10 @@ mod tests {
             .body(Body::empty())
             .unwrap();
         let response = router(carried(), history).oneshot(request).await.unwrap();
-        let content_type = response.headers()[CONTENT_TYPE]
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let content_type = response.headers().get(CONTENT_TYPE);
+        let content_type = content_type
+            .map(|value| value.to_str().unwrap().to_owned())
+            .unwrap_or_default();
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         (
@@ -182,6 +189,8 @@ mod tests {
         check("GET", "/api/v1/trades", 404, "not_found").await;
         check("GET", "/favicon.png", 404, "not_found").await;
         check("POST", "/api/v1/klines", 405, "method_not_allowed").await;
-        check("POST", "/", 404, "not_found").await;
+        check("POST", "/", 405, "method_not_allowed").await;
+        check("POST", "/nothing", 404, "not_found").await;
+        assert_eq!(ask("GET", "/favicon.ico").await.0, 204);
     }
 }

@@ -1,5 +1,6 @@
 //! The command line of `marketfeed`.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -52,6 +53,17 @@ pub struct Up {
         default_missing_value = "true"
     )]
     pub live: Option<bool>,
+
+    /// Connect to that venue at another address, such as a running exchange-sim's
+    /// (binance-spot=ws://127.0.0.1:9100/binance-spot); repeatable, with --live
+    #[arg(
+        long,
+        value_name = "VENUE=WS_URL",
+        env = "MARKETFEED_ENDPOINT",
+        value_delimiter = ',',
+        conflicts_with_all = ["replay", "generate"]
+    )]
+    pub endpoint: Vec<Endpoint>,
 
     /// Play a recording of that venue (binance-spot, coinbase, coinbase-advanced); repeatable, and the files of
     /// one venue play one after the other
@@ -107,6 +119,7 @@ pub struct Up {
         value_name = "INTERVALS",
         env = "MARKETFEED_INTERVALS",
         value_delimiter = ',',
+        value_parser = interval,
         default_value = "1s,1m,1h,1d"
     )]
     pub intervals: Vec<Interval>,
@@ -123,6 +136,15 @@ pub struct Recording {
     pub venue: Kind,
     /// The file.
     pub file: PathBuf,
+}
+
+/// `<venue>=<WebSocket address>`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Whose protocol is spoken there.
+    pub venue: Kind,
+    /// `ws://` or `wss://`, without a slash at the end.
+    pub ws: String,
 }
 
 /// `[<venue>:]<symbol>`
@@ -144,6 +166,9 @@ pub enum ValueError {
     /// Without `=`, or nothing after it.
     #[error("write <venue>=<file>")]
     NotAPair,
+    /// Without `=`, or no address of the kind after it.
+    #[error("write <venue>=ws://<host>:<port>/<path>, or wss://")]
+    NotAnEndpoint,
     /// No venue that this program speaks.
     #[error("{0:?} is not a venue: write binance-spot, coinbase or coinbase-advanced")]
     UnknownVenue(String),
@@ -187,7 +212,7 @@ impl FromStr for Recording {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        match text.split_once('=') {
+        match text.trim_start().split_once('=') {
             Some((venue, file)) if !file.is_empty() => Ok(Self {
                 venue: kind(venue)?,
                 file: PathBuf::from(file),
@@ -197,13 +222,45 @@ impl FromStr for Recording {
     }
 }
 
+impl FromStr for Endpoint {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let (venue, ws) = text
+            .trim()
+            .split_once('=')
+            .ok_or(ValueError::NotAnEndpoint)?;
+        let venue = kind(venue)?;
+        let rest = ws.strip_prefix("ws://").or(ws.strip_prefix("wss://"));
+        let named = rest.is_some_and(|rest| {
+            !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace)
+        });
+        if !named {
+            return Err(ValueError::NotAnEndpoint);
+        }
+        Ok(Self {
+            venue,
+            ws: ws.trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(venue) = self.venue {
+            write!(f, "{}:", venue.name())?;
+        }
+        write!(f, "{}", self.symbol)
+    }
+}
+
 impl FromStr for Listed {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let (venue, symbol) = match text.split_once(':') {
+        let (venue, symbol) = match text.trim().split_once(':') {
             Some((venue, symbol)) => (Some(kind(venue)?), symbol),
-            None => (None, text),
+            None => (None, text.trim()),
         };
         Ok(Self {
             venue,
@@ -228,6 +285,11 @@ impl FromStr for SpeedArg {
 
 fn kind(venue: &str) -> Result<Kind, ValueError> {
     Kind::from_name(venue).ok_or_else(|| ValueError::UnknownVenue(venue.chars().take(64).collect()))
+}
+
+/// A bar length in a list that may have blanks after its commas.
+fn interval(text: &str) -> Result<Interval, wire::interval::IntervalError> {
+    text.trim().parse()
 }
 
 /// The value of a flag's variable: it switches on, and is unset to switch off.
@@ -303,6 +365,43 @@ mod tests {
     }
 
     #[test]
+    fn lists_may_have_blanks_after_their_commas() {
+        let words = [
+            "marketfeed",
+            "up",
+            "--generate",
+            "BTC-USDT, coinbase:BTC-USD",
+            "--intervals",
+            "1s, 1m",
+            "--symbols",
+            "BTC-USDT, coinbase:BTC-USD",
+        ];
+        let Command::Up(up) = Cli::try_parse_from(words).unwrap().command;
+        assert_eq!(up.generate, up.symbols);
+        assert_eq!(up.generate[1].to_string(), "coinbase:BTC-USD");
+        assert_eq!(up.intervals.len(), 2);
+    }
+
+    #[test]
+    fn endpoints() {
+        let up =
+            parse("--live --endpoint coinbase=wss://x/ --endpoint binance-spot=ws://[::1]:1/y")
+                .unwrap();
+        let shown: Vec<_> = up
+            .endpoint
+            .iter()
+            .map(|it| (it.venue, it.ws.as_str()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (Kind::Coinbase, "wss://x"),
+                (Kind::BinanceSpot, "ws://[::1]:1/y")
+            ]
+        );
+    }
+
+    #[test]
     fn a_variable_only_switches_on() {
         assert_eq!((on("true"), on("1")), (Ok(true), Ok(true)));
         assert!(on("false").is_err() && on("").is_err());
@@ -320,6 +419,15 @@ mod tests {
         check("--replay binance=x", "is not a venue: write binance-spot");
         check("--replay coinbase", "<venue>=<file>");
         check("--replay coinbase=", "<venue>=<file>");
+        check("--live --endpoint coinbase", "<venue>=ws://");
+        check("--live --endpoint coinbase=http://x", "<venue>=ws://");
+        check("--live --endpoint coinbase=ws://", "<venue>=ws://");
+        check("--live --endpoint coinbase=ws:///x", "<venue>=ws://");
+        check("--live --endpoint kraken=ws://x", "is not a venue");
+        check(
+            "--replay coinbase=x --endpoint coinbase=ws://x",
+            "cannot be used with",
+        );
         check("--generate btcusdt", "BASE-QUOTE");
         check("--generate kraken:BTC-USD", "is not a venue");
         check("--replay coinbase=x --speed 0", "above 0");

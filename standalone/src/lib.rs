@@ -8,6 +8,9 @@
 /// The command line.
 pub mod args;
 
+/// Which variables count beside the flags. Pure.
+pub mod variables;
+
 /// The market: the exchanges' or a simulated one.
 pub mod market;
 

@@ -4,18 +4,21 @@ use std::io::Write;
 use std::pin::pin;
 use std::process::ExitCode;
 
-use runtime::args::parse_or_exit;
+use runtime::args::parse_adjusted_or_exit;
 use runtime::shutdown::run_until_signalled;
 use runtime::tasks::Tasks;
 use runtime::telemetry;
 use standalone::args::{Cli, Command};
 use standalone::page;
 use standalone::up::{DRAIN_MAX, Options, Service};
+use standalone::variables::without_unmeant;
 
 fn main() -> ExitCode {
     let Cli {
         command: Command::Up(up),
-    } = parse_or_exit();
+    } = parse_adjusted_or_exit(|command, words| {
+        without_unmeant(command, words, |name| std::env::var_os(name).is_some())
+    });
     if let Err(error) = telemetry::init(&up.log) {
         return fail(2, &error);
     }
@@ -49,7 +52,16 @@ async fn serve(options: Options) -> ExitCode {
         () = std::future::ready(()) => {
             // A closed stdout is no reason to stop.
             let _ = writeln!(std::io::stdout(), "marketfeed is at http://{address}/");
-            run.await
+            // A stop takes a moment; who asked for it at a terminal sees at once that it was heard.
+            tokio::select! {
+                ended = &mut run => ended,
+                pressed = tokio::signal::ctrl_c() => {
+                    if pressed.is_ok() {
+                        let _ = writeln!(std::io::stdout(), "stopping; Ctrl-C again stops at once");
+                    }
+                    run.await
+                }
+            }
         }
     };
     match ended {

@@ -5,13 +5,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use exchange_sim::{Kind, Play, Speed, StartWhen};
 use wire::{Instrument, Symbol};
 
-use crate::args::{self, Listed, Recording, SpeedArg, Up};
+use crate::args::{self, Endpoint, Listed, Recording, SpeedArg, Up};
 
 /// Where trades come from.
 #[derive(Debug, Clone)]
 pub enum Market {
     /// The exchanges.
-    Live,
+    Live {
+        /// Venues that are elsewhere than where the exchange itself is, each at most once.
+        endpoints: Vec<Endpoint>,
+    },
     /// A simulated exchange in this process, spoken to over loopback sockets by the exchanges' own protocols.
     Simulated {
         /// What it plays.
@@ -26,7 +29,13 @@ pub enum Market {
 pub enum Error {
     /// A symbol was asked for that the market does not have.
     #[error("--symbols: the market has no {0}")]
-    NoSuchSymbol(Symbol),
+    NoSuchSymbol(Listed),
+    /// An address is given of a venue that is not carried.
+    #[error("--endpoint: no symbol of {name} is carried; name one with --symbols {name}:<symbol>", name = .0.name())]
+    NoSuchVenue(Kind),
+    /// Two addresses are given of one venue.
+    #[error("--endpoint: {} has two addresses", .0.name())]
+    EndpointTwice(Kind),
 }
 
 /// What is carried of the exchanges, where nothing is said.
@@ -53,7 +62,9 @@ impl Market {
             };
         }
         if up.generate.is_empty() {
-            return Self::Live;
+            return Self::Live {
+                endpoints: up.endpoint.clone(),
+            };
         }
         let pair = |listed: &Listed| {
             (
@@ -85,7 +96,24 @@ pub fn simulated(play: Play, speed: Speed) -> exchange_sim::Options {
     }
 }
 
-/// The instruments to carry: all that the market has, or those that are asked for, in the market's order.
+/// The venues of a simulated market in the order in which they are first listed: the first to list a symbol has
+/// its short topic.
+#[must_use]
+pub fn venues(play: &Play) -> Vec<Kind> {
+    let listed: Vec<Kind> = match play {
+        Play::Replay { files, .. } => files.iter().map(|(venue, _)| *venue).collect(),
+        Play::Generate { symbols, .. } => symbols.iter().map(|(venue, _)| *venue).collect(),
+    };
+    let mut venues = Vec::new();
+    for venue in listed {
+        if !venues.contains(&venue) {
+            venues.push(venue);
+        }
+    }
+    venues
+}
+
+/// The instruments to carry: all that the market has in its order, or those that are asked for in theirs.
 ///
 /// # Errors
 /// When one is asked for that is not there.
@@ -94,10 +122,32 @@ pub fn choose(has: Vec<Instrument>, asked: &[Listed]) -> Result<Vec<Instrument>,
         .iter()
         .find(|listed| !has.iter().any(|it| listed.names(it)))
     {
-        return Err(Error::NoSuchSymbol(absent.symbol.clone()));
+        return Err(Error::NoSuchSymbol(absent.clone()));
     }
-    let wanted = |it: &Instrument| asked.is_empty() || asked.iter().any(|listed| listed.names(it));
-    Ok(has.into_iter().filter(wanted).collect())
+    if asked.is_empty() {
+        return Ok(has);
+    }
+    let of_one = |listed: &Listed| {
+        let named = has.iter().filter(|it| listed.names(it));
+        named.cloned().collect::<Vec<_>>()
+    };
+    Ok(asked.iter().flat_map(of_one).collect())
+}
+
+/// Sees that each address is of a venue that is carried, and that none has two.
+///
+/// # Errors
+/// About the first that is not so.
+pub fn check_endpoints(endpoints: &[Endpoint], carried: &[Instrument]) -> Result<(), Error> {
+    for (index, Endpoint { venue, .. }) in endpoints.iter().enumerate() {
+        if endpoints[..index].iter().any(|it| it.venue == *venue) {
+            return Err(Error::EndpointTwice(*venue));
+        }
+        if !carried.iter().any(|it| it.venue.as_str() == venue.name()) {
+            return Err(Error::NoSuchVenue(*venue));
+        }
+    }
+    Ok(())
 }
 
 /// The instruments to carry of the exchanges, in the order in which they are asked for.
@@ -153,11 +203,59 @@ mod tests {
         );
         check(
             &["coinbase-advanced:BTC-USD", "BTC-USDT"],
-            &["binance-spot/BTC-USDT", "coinbase-advanced/BTC-USD"],
+            &["coinbase-advanced/BTC-USD", "binance-spot/BTC-USDT"],
         );
         let error = choose(has.clone(), &listed(&["BTC-USDT", "SOL-USD"])).unwrap_err();
         assert_eq!(error.to_string(), "--symbols: the market has no SOL-USD");
-        assert!(choose(has, &listed(&["coinbase:BTC-USDT"])).is_err());
+        let error = choose(has, &listed(&["coinbase:BTC-USDT"])).unwrap_err();
+        let expect = "--symbols: the market has no coinbase:BTC-USDT";
+        assert_eq!(error.to_string(), expect);
+    }
+
+    #[test]
+    fn venues_are_in_the_order_of_the_listing() {
+        let symbol = |text: &str| Symbol::new(text).unwrap();
+        let play = Play::Generate {
+            symbols: vec![
+                (Kind::CoinbaseAdvanced, symbol("BTC-USD")),
+                (Kind::BinanceSpot, symbol("BTC-USDT")),
+                (Kind::CoinbaseAdvanced, symbol("ETH-USD")),
+            ],
+            rate: 1,
+            seed: 1,
+            start_ms: None,
+            trades_max: None,
+        };
+        assert_eq!(venues(&play), [Kind::CoinbaseAdvanced, Kind::BinanceSpot]);
+        let file = |venue| (venue, "x".into());
+        let play = Play::Replay {
+            files: vec![file(Kind::Coinbase), file(Kind::BinanceSpot)],
+            endless: false,
+        };
+        assert_eq!(venues(&play), [Kind::Coinbase, Kind::BinanceSpot]);
+    }
+
+    #[test]
+    fn an_address_is_of_one_carried_venue() {
+        let carried = live(&[]);
+        let check = |texts: &[&str], expect: Option<&str>| {
+            let endpoints: Vec<Endpoint> = texts.iter().map(|it| it.parse().unwrap()).collect();
+            let error = check_endpoints(&endpoints, &carried).err();
+            let error = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(
+                expect.map_or(error.is_empty(), |part| error.contains(part)),
+                "{error}"
+            );
+        };
+        check(&["binance-spot=ws://a", "coinbase=ws://a"], None);
+        check(
+            &["coinbase=ws://a", "coinbase=ws://b"],
+            Some("two addresses"),
+        );
+        check(
+            &["coinbase-advanced=ws://a"],
+            Some("--symbols coinbase-advanced:<symbol>"),
+        );
     }
 
     #[test]

@@ -9,7 +9,17 @@ use runtime::broker::Broker;
 use runtime::telemetry::Metrics;
 use wire::{Scope, Venue};
 
+use crate::args::Endpoint;
 use crate::carried::Carried;
+
+/// Where the venues are.
+#[derive(Debug, Clone)]
+pub enum At {
+    /// All in the simulated exchange at this address.
+    Simulated(SocketAddr),
+    /// Where the exchanges themselves are, but for these.
+    Exchanges(Vec<Endpoint>),
+}
 
 /// Sets the connectors up: against the simulated exchange where there is one, else against the exchanges.
 ///
@@ -19,11 +29,11 @@ pub fn bind(
     scope: &Scope,
     broker: &Arc<dyn Broker>,
     carried: &Carried,
-    simulated_at: Option<SocketAddr>,
+    at: &At,
     metrics: &Metrics,
 ) -> Result<Service, ConfigError> {
     let sources = carried.venues().into_iter().map(|(venue, symbols)| Source {
-        endpoints: simulated_at.map(|address| endpoints(address, &venue)),
+        endpoints: at.endpoints(&venue),
         venue,
         symbols,
     });
@@ -32,17 +42,55 @@ pub fn bind(
         carried.intervals().to_vec(),
         scope.clone(),
     );
-    if simulated_at.is_some() {
+    if matches!(at, At::Simulated(_)) {
         // A recording at full speed is as fast as we read it; nothing of it may be lost.
         options.when_full = WhenFull::Wait;
+        // A recording that is over, or has a hole, is no dead connection.
+        options.session.silence_max_ms = u64::MAX;
     }
     metrics.register(|registry| Service::new(options, Arc::clone(broker), registry))
 }
 
-/// Where the simulated exchange plays a venue.
-fn endpoints(address: SocketAddr, venue: &Venue) -> Endpoints {
+impl At {
+    /// Where a venue is; `None` for where the exchange itself is.
+    fn endpoints(&self, venue: &Venue) -> Option<Endpoints> {
+        match self {
+            Self::Simulated(address) => Some(below(&format!("ws://{address}/{venue}"))),
+            Self::Exchanges(endpoints) => endpoints
+                .iter()
+                .find(|endpoint| endpoint.venue.name() == venue.as_str())
+                .map(|endpoint| below(&endpoint.ws)),
+        }
+    }
+}
+
+/// The addresses of a venue that serves HTTP where it serves WebSocket, as the simulator does.
+fn below(ws: &str) -> Endpoints {
     Endpoints {
-        ws: format!("ws://{address}/{venue}"),
-        rest: format!("http://{address}/{venue}"),
+        // `ws` becomes `http`, `wss` becomes `https`.
+        rest: ws.replacen("ws", "http", 1),
+        ws: ws.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_venue_is_where_it_is_said_to_be() {
+        let check = |at: &At, venue: &str, expect: Option<(&str, &str)>| {
+            let found = at.endpoints(&Venue::new(venue).unwrap());
+            let found = found.map(|Endpoints { ws, rest }| (ws, rest));
+            let expect = expect.map(|(ws, rest)| (ws.to_owned(), rest.to_owned()));
+            assert_eq!(found, expect, "{venue}");
+        };
+        let simulated = At::Simulated(SocketAddr::from(([127, 0, 0, 1], 7)));
+        let here = ("ws://127.0.0.1:7/coinbase", "http://127.0.0.1:7/coinbase");
+        check(&simulated, "coinbase", Some(here));
+        let other = At::Exchanges(vec!["binance-spot=wss://ws.example/x".parse().unwrap()]);
+        let there = ("wss://ws.example/x", "https://ws.example/x");
+        check(&other, "binance-spot", Some(there));
+        check(&other, "coinbase", None);
     }
 }

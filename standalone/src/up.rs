@@ -19,6 +19,7 @@ use crate::args::{self, Listed, Up};
 use crate::carried::Carried;
 use crate::history;
 use crate::market::{self, Market};
+use crate::source::At;
 use crate::{api, source};
 
 /// What to run.
@@ -65,6 +66,7 @@ impl From<Up> for Options {
             listen,
             data_dir,
             live: _,
+            endpoint: _,
             replay: _,
             speed: _,
             generate: _,
@@ -106,13 +108,28 @@ pub enum Error {
     Exchange(#[from] exchange_sim::Error),
     /// The connectors and the aggregation.
     #[error(transparent)]
-    Marketdata(#[from] marketdata::service::ConfigError),
+    Marketdata(marketdata::service::ConfigError),
+    /// An encrypted address, and a build that was made without encryption, as the demo's is.
+    #[error(
+        "{0} needs encryption, which this build lacks: run `cargo xtask demo --live`, or build with \
+         `cargo build --release -p standalone`"
+    )]
+    NoTls(String),
     /// The side of the clients.
     #[error(transparent)]
     Gateway(#[from] gateway::ServiceError),
     /// A part failed while running.
     #[error(transparent)]
     Task(#[from] TaskError),
+}
+
+impl From<marketdata::service::ConfigError> for Error {
+    fn from(error: marketdata::service::ConfigError) -> Self {
+        match error {
+            marketdata::service::ConfigError::NoTls(url) => Self::NoTls(url),
+            other => Self::Marketdata(other),
+        }
+    }
 }
 
 /// Everything, bound but not running.
@@ -160,16 +177,16 @@ impl Service {
         prepare(data_dir)?;
         let scope = Scope::new("standalone", "local")?;
         let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(memory::Options::default()));
-        let (exchange, instruments) = exchange(market, &symbols).await?;
+        let (exchange, at, instruments) = exchange(market, &symbols).await?;
         let carried = Carried::new(instruments, intervals);
 
         let metrics = Metrics::new();
         let history = history::Handle::new(bars_max);
-        let simulated_at = exchange.as_ref().map(exchange_sim::Service::local_addr);
-        let marketdata = source::bind(&scope, &broker, &carried, simulated_at, &metrics)?;
+        let marketdata = source::bind(&scope, &broker, &carried, &at, &metrics)?;
         let readiness = Readiness::new(shutdown.clone());
         let http = api::router(carried.clone(), history.clone())
-            .merge(admin::router(readiness.clone(), metrics.clone()));
+            .merge(admin::router(readiness.clone(), metrics.clone()))
+            .method_not_allowed_fallback(api::not_allowed);
         let gateway_options = gateway::Options {
             listen,
             topics: carried.list().topics,
@@ -245,23 +262,29 @@ impl Service {
 /// How long a stop may take: the gateway's drain, and what the machine takes on top.
 pub const DRAIN_MAX: Duration = Duration::from_secs(8);
 
-/// The simulated exchange, where the market is one, and the instruments to carry.
+/// The simulated exchange, where the market is one; where the venues are; and the instruments to carry.
 async fn exchange(
     market: Market,
     symbols: &[Listed],
-) -> Result<(Option<exchange_sim::Service>, Vec<Instrument>), Error> {
-    let Market::Simulated { play, speed } = market else {
-        return Ok((None, market::live(symbols)));
+) -> Result<(Option<exchange_sim::Service>, At, Vec<Instrument>), Error> {
+    let (play, speed) = match market {
+        Market::Simulated { play, speed } => (play, speed),
+        Market::Live { endpoints } => {
+            let instruments = market::live(symbols);
+            market::check_endpoints(&endpoints, &instruments)?;
+            return Ok((None, At::Exchanges(endpoints), instruments));
+        }
     };
-    let options = market::simulated(play, speed);
-    let exchange = exchange_sim::Service::bind(options).await?;
+    let venues = market::venues(&play);
+    let exchange = exchange_sim::Service::bind(market::simulated(play, speed)).await?;
     let handle = exchange.handle();
     let of_venue = |venue| {
         let symbols = handle.symbols(venue).into_iter();
         symbols.map(move |symbol| args::instrument(venue, symbol))
     };
-    let has = handle.venues().into_iter().flat_map(of_venue).collect();
-    Ok((Some(exchange), market::choose(has, symbols)?))
+    let has = venues.into_iter().flat_map(of_venue).collect();
+    let at = At::Simulated(exchange.local_addr());
+    Ok((Some(exchange), at, market::choose(has, symbols)?))
 }
 
 /// Makes the data folder, and sees that it can be written to.
@@ -292,5 +315,53 @@ async fn play(exchange: exchange_sim::Handle, listeners: marketdata::service::Ha
             let (venue, trades) = (venue.name(), progress.trades);
             tracing::info!(venue, trades, "the market is over; its bars stay");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_listed_venue_has_the_short_topic() {
+        let listed = ["coinbase-advanced:BTC-USD", "coinbase:BTC-USD"];
+        let check = async |symbols: &[&str], expect: &str| {
+            let play = exchange_sim::Play::Generate {
+                symbols: listed
+                    .map(|text| text.parse::<Listed>().unwrap())
+                    .map(|it| (it.venue.unwrap(), it.symbol))
+                    .to_vec(),
+                rate: 1,
+                seed: 1,
+                start_ms: None,
+                trades_max: None,
+            };
+            let speed = exchange_sim::Speed::Max;
+            let options = Options {
+                symbols: symbols.iter().map(|text| text.parse().unwrap()).collect(),
+                ..Options::new(Market::Simulated { play, speed })
+            };
+            let service = Service::bind(options, &Shutdown::new()).await.unwrap();
+            let topics = service.handle().carried.list().topics;
+            let short = topics
+                .iter()
+                .find(|it| it.topic.to_string() == "kline:1s:BTC-USD");
+            assert_eq!(short.unwrap().venue.as_str(), expect);
+        };
+        check(&[], "coinbase-advanced").await;
+        check(
+            &["coinbase:BTC-USD", "coinbase-advanced:BTC-USD"],
+            "coinbase",
+        )
+        .await;
+    }
+
+    #[test]
+    fn a_build_without_encryption_says_how_to_get_one_with_it() {
+        let refusal = marketdata::service::ConfigError::NoTls("wss://x".to_owned());
+        let text = Error::from(refusal).to_string();
+        assert!(text.contains("wss://x") && text.contains("cargo build --release -p standalone"));
+        let other = Error::from(marketdata::service::ConfigError::NoSources);
+        assert!(matches!(other, Error::Marketdata(_)));
     }
 }

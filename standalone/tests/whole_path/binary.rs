@@ -66,6 +66,60 @@ fn what_cannot_start_says_why_in_one_line() {
     refuses(&["--replay", &format!("coinbase={manifest}")], "Cargo.toml");
 }
 
+/// It does not get past its port, which is taken: all that was said before that was taken.
+#[track_caller]
+fn gets_to_its_port(args: &[&str], variables: &[(&str, &str)]) {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = marketfeed(args);
+    command.args(["--listen", &address]);
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.code() == Some(2) && stderr.contains(&address),
+        "{args:?} {variables:?}: {stderr}"
+    );
+}
+
+#[test]
+fn variables_of_another_market_do_not_count_beside_a_flag() {
+    let generate = ["--generate", "BTC-USDT"];
+    let speed = ("MARKETFEED_SPEED", "5");
+    let live = ("MARKETFEED_LIVE", "1");
+    let endpoint = ("MARKETFEED_ENDPOINT", "coinbase=ws://127.0.0.1:1");
+    let replay = ("MARKETFEED_REPLAY", "coinbase=/nowhere/x.gz");
+    gets_to_its_port(&generate, &[speed, live, endpoint, replay]);
+    gets_to_its_port(&[], &[("MARKETFEED_GENERATE", "BTC-USDT"), speed, endpoint]);
+    let market = ("MARKETFEED_GENERATE", "BTC-USDT");
+    let plain = "coinbase=ws://127.0.0.1:1";
+    let elsewhere = [
+        "--live",
+        "--symbols",
+        "coinbase:BTC-USD",
+        "--endpoint",
+        plain,
+    ];
+    gets_to_its_port(&elsewhere, &[market, speed, replay]);
+}
+
+#[test]
+fn a_variable_that_is_the_cause_is_named() {
+    let check = |variables: &[(&str, &str)], part: &str| {
+        let output = marketfeed(&[])
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1));
+        assert!(stderr.contains(part), "{stderr}");
+    };
+    let market = ("MARKETFEED_GENERATE", "BTC-USDT");
+    check(&[market, ("MARKETFEED_LIVE", "1")], "MARKETFEED_GENERATE");
+    check(&[market, ("MARKETFEED_LIVE", "1")], "MARKETFEED_LIVE");
+    check(&[market, ("MARKETFEED_RATE", "0")], "MARKETFEED_RATE");
+    check(&[("MARKETFEED_GENERATE", "btc")], "MARKETFEED_GENERATE");
+}
+
 #[test]
 fn a_taken_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -112,6 +166,9 @@ impl Running {
                 .unwrap()
                 .success()
         );
+        let mut said = String::new();
+        self.stdout.read_line(&mut said).unwrap();
+        assert_eq!(said, "stopping; Ctrl-C again stops at once\n");
         let mut stderr = String::new();
         self.child
             .stderr

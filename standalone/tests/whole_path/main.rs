@@ -14,6 +14,8 @@ mod replay_coinbase;
 
 mod generated;
 
+mod elsewhere;
+
 mod bad_input;
 
 mod binary;
