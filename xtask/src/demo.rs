@@ -59,6 +59,9 @@ pub(crate) fn run(workspace: &Workspace, demo: &Demo) -> Result<()> {
         .args(["up", "--listen", listen])
         .args(["--log", "warn,standalone=info"])
         .args(market(demo));
+    for name in unmeant(demo) {
+        marketfeed.env_remove(name);
+    }
     let error = marketfeed.exec();
     bail!(
         "cannot start {}: {error}",
@@ -87,6 +90,23 @@ fn market(demo: &Demo) -> Vec<std::ffi::OsString> {
     args
 }
 
+/// Variables that choose another market, which are not for the one that is asked for here.
+fn unmeant(demo: &Demo) -> Vec<&'static str> {
+    let mut names = vec![
+        "MARKETFEED_LIVE",
+        "MARKETFEED_REPLAY",
+        "MARKETFEED_GENERATE",
+        "MARKETFEED_SPEED",
+    ];
+    if !demo.live {
+        names.push("MARKETFEED_ENDPOINT");
+        if demo.replay.is_empty() {
+            names.push("MARKETFEED_SYMBOLS");
+        }
+    }
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +118,28 @@ mod tests {
             .map(|arg| arg.to_string_lossy().into_owned())
             .collect();
         assert_eq!(args.join(" "), expect);
+    }
+
+    #[test]
+    fn variables_do_not_choose_the_market() {
+        let check = |demo: &Demo, endpoint: bool, symbols: bool| {
+            let names = unmeant(demo);
+            assert!(names.contains(&"MARKETFEED_SPEED") && names.contains(&"MARKETFEED_LIVE"));
+            assert_eq!(names.contains(&"MARKETFEED_ENDPOINT"), endpoint);
+            assert_eq!(names.contains(&"MARKETFEED_SYMBOLS"), symbols);
+        };
+        check(&Demo::default(), true, true);
+        let replay = vec!["coinbase=b".into()];
+        let replaying = Demo {
+            replay,
+            ..Demo::default()
+        };
+        check(&replaying, true, false);
+        let live = Demo {
+            live: true,
+            ..Demo::default()
+        };
+        check(&live, false, false);
     }
 
     #[test]
