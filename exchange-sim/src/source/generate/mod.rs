@@ -99,12 +99,24 @@ impl Generator {
             // Bursts and agitated moods add almost a half to it.
             let mean_us = u64::try_from(mean_us * 3 / 2).unwrap_or(u64::MAX);
             let mut walk = Walk::new(*terms, self.random.next(), mean_us, start_us);
-            self.orders
-                .push(Reverse((walk.next_time_us(start_us), index)));
+            let first_us = walk
+                .next_time_us(start_us)
+                .min(start_us.saturating_add(first_after_us(index)));
+            self.orders.push(Reverse((first_us, index)));
             self.walks.push(walk);
         }
     }
 }
+
+/// When an instrument's first order comes at the latest, microseconds after the beginning: one after the other
+/// from a tenth of a second on, so that every chart has something to show within two seconds. Beyond the first 128
+/// it takes longer, since thousands of first orders at once would be a load that no `--rate` asked for.
+fn first_after_us(index: usize) -> i64 {
+    let index = i64::try_from(index).unwrap_or(i64::MAX);
+    index.saturating_mul(FIRST_EVERY_US).saturating_add(100_000)
+}
+
+const FIRST_EVERY_US: i64 = 14_000;
 
 /// Zipf's law, with a quiet end: the last fifth of the instruments has a hundredth of its share.
 fn weight(index: usize, count: usize) -> u64 {
@@ -240,6 +252,21 @@ mod tests {
             }
         }
         assert!(last.len() > 10);
+    }
+
+    #[test]
+    fn every_symbol_trades_within_two_seconds() {
+        for count in [1, 2, 20, 128] {
+            let mut seen = std::collections::BTreeSet::new();
+            let in_time = |step: &Step| step.at_ns < (1_700_000_000_000 + 2_000) * 1_000_000;
+            for step in Generator::new(plan(count, 10, 100_000)).take_while(in_time) {
+                let Body::Trades { symbol, .. } = step.body else {
+                    panic!("not trades")
+                };
+                seen.insert(symbol);
+            }
+            assert_eq!(seen.len(), count);
+        }
     }
 
     #[test]
