@@ -52,15 +52,15 @@ async fn serve(options: Options) -> ExitCode {
         () = std::future::ready(()) => {
             // A closed stdout is no reason to stop.
             let _ = writeln!(std::io::stdout(), "marketfeed is at http://{address}/");
-            // A stop takes a moment; who asked for it at a terminal sees at once that it was heard.
+            // A stop takes a moment; who asked for it at a terminal sees at once that it was heard. It is looked at
+            // first, as a stop of a small market may be over as soon as it was asked for.
             tokio::select! {
-                ended = &mut run => ended,
-                pressed = tokio::signal::ctrl_c() => {
-                    if pressed.is_ok() {
-                        let _ = writeln!(std::io::stdout(), "stopping; Ctrl-C again stops at once");
-                    }
+                biased;
+                () = shutdown.requested() => {
+                    let _ = writeln!(std::io::stdout(), "stopping; Ctrl-C again stops at once");
                     run.await
                 }
+                ended = &mut run => ended,
             }
         }
     };

@@ -92,6 +92,9 @@ pub fn simulated(play: Play, speed: Speed) -> exchange_sim::Options {
     exchange_sim::Options {
         speed,
         start_when: StartWhen::Manually,
+        // What its REST interface and its truth could still be asked for. Nothing in this process asks, so that
+        // what a test of an hour needs is plenty: at some 100 bytes each, 10 to 20 MB a venue.
+        trades_kept_max: 100_000,
         ..exchange_sim::Options::new(listen, play)
     }
 }

@@ -38,10 +38,14 @@ pub struct Options {
     /// Closes of each topic that the gateway replays on `after`. At some 900 bytes each, the default of 600 (ten
     /// minutes of 1s) is 45 MB for the demo's twenty symbols at four intervals.
     pub ring_len: usize,
-    /// Closed bars of each topic that the history keeps. At some 450 bytes each, the default of 10,000 is at most
-    /// 360 MB for the demo's twenty symbols, of which 1s takes a quarter, three hours after the start.
+    /// Closed bars that the history keeps over all topics, shared evenly; a topic gets 500 to 10,000 of them. At
+    /// some 450 bytes each, the default of 800,000 is at most 360 MB, whatever is carried.
     pub bars_max: usize,
 }
+
+/// The fewest and the most bars that the history keeps of a topic: a chart's width even with very many topics (the
+/// total is then exceeded), and no more than anyone has scrolled through.
+const TOPIC_BARS: std::ops::RangeInclusive<usize> = 500..=10_000;
 
 impl Options {
     /// The defaults around a market.
@@ -54,7 +58,7 @@ impl Options {
             symbols: Vec::new(),
             intervals: vec![Interval::S1],
             ring_len: 600,
-            bars_max: 10_000,
+            bars_max: 800_000,
         }
     }
 }
@@ -181,7 +185,8 @@ impl Service {
         let carried = Carried::new(instruments, intervals);
 
         let metrics = Metrics::new();
-        let history = history::Handle::new(bars_max);
+        let share = bars_max / carried.list().topics.len().max(1);
+        let history = history::Handle::new(share.clamp(*TOPIC_BARS.start(), *TOPIC_BARS.end()));
         let marketdata = source::bind(&scope, &broker, &carried, &at, &metrics)?;
         let readiness = Readiness::new(shutdown.clone());
         let http = api::router(carried.clone(), history.clone())

@@ -141,6 +141,10 @@ async fn binance_rest_refuses_as_the_exchange_does() {
             "{path}"
         );
     };
+    // The lowest time there is refuses nothing and breaks nothing: there are no rows before it.
+    let lowest =
+        "/binance-spot/api/v3/klines?symbol=BTCUSDT&interval=1m&endTime=-9223372036854775808";
+    assert_eq!(sim.get(lowest).await.0, 200);
     check("klines?symbol=XXXUSDT&interval=1m", 400, -1121).await;
     check("klines?interval=1m", 400, -1102).await;
     check("klines?symbol=BTCUSDT&interval=7m", 400, -1120).await;

@@ -158,7 +158,7 @@ fn range(pairs: &[(String, String)], interval: Interval) -> Result<Range, Refusa
         // A cursor is the start of the next bar, so that it stays good while bars come and go.
         let bad = || Refusal::BadCursor(shown(text));
         let next_ms: i64 = text.parse().map_err(|_| bad())?;
-        let fits = interval.start_of(next_ms) == next_ms
+        let fits = next_ms.rem_euclid(interval.ms()) == 0
             && start_ms.is_none_or(|start_ms| start_ms <= next_ms)
             && end_ms.is_none_or(|end_ms| next_ms < end_ms);
         if !fits {
@@ -332,6 +332,12 @@ mod tests {
             "bad_cursor",
             400,
             "abc",
+        );
+        check(
+            "symbol=BTC-USD&interval=1m&cursor=-9223372036854775808",
+            "bad_cursor",
+            400,
+            "-9223372036854775808",
         );
         check(
             "symbol=BTC-USD&interval=1m&cursor=61000",

@@ -190,7 +190,8 @@ fn klines(query: Query<'_>, market: &Market) -> Result<Answer, Answer> {
             .max(first),
         None => {
             let rows = i64::try_from(limit).unwrap_or(1_000);
-            (interval.start_of(last) - (rows - 1).max(0) * interval.ms()).max(first)
+            let back = (rows - 1).max(0) * interval.ms();
+            interval.start_of(last).saturating_sub(back).max(first)
         }
     };
     let starts = (0..limit).map_while(|n| {
