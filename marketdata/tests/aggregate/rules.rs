@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use marketdata::aggregate::Series;
+use wire::Completeness;
 
 use crate::support::{DAY_MS, Op, check, check_with, config, interval, trade};
 
@@ -228,6 +229,20 @@ fn a_message_that_could_not_be_read_keeps_a_bar_from_passing_as_whole() {
         "ref:1@-50 up:0 2@100 clock:1200 loss => Reference; clock:4000 => 1s:0=gap[2] 1s:1000=gap; \
          clock:5000 => 1s:2000=quiet",
     );
+}
+
+#[test]
+fn an_open_bar_that_began_before_its_feed_is_unknown_at_once() {
+    let mut series = Series::new(&Arc::new(config("1s 1m")));
+    let open = |series: &Series, text: &str| series.open(interval(text)).unwrap().completeness;
+    Op::Up(Some(500)).apply(&mut series);
+    series.handle_trade(&trade(1, 600), DAY_MS + 600);
+    // Long before the outage is told, which takes a window.
+    assert_eq!(open(&series, "1s"), Completeness::Unknown);
+    assert_eq!(open(&series, "1m"), Completeness::Unknown);
+    series.handle_trade(&trade(2, 1_100), DAY_MS + 1_100);
+    assert_eq!(open(&series, "1s"), Completeness::Complete);
+    assert_eq!(open(&series, "1m"), Completeness::Unknown);
 }
 
 #[test]
