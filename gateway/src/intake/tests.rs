@@ -2,7 +2,10 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use runtime::broker::{CommitError, Committed, PublishError, ReadError, Replay};
+use runtime::broker::{
+    CheckpointSubject, Commit, CommitError, Committed, PublishError, ReadError, Replay,
+    StoredCheckpoint,
+};
 use wire::{Bar, Subject};
 
 use super::*;
@@ -71,8 +74,15 @@ impl Broker for Scripted {
         Ok(())
     }
 
-    async fn commit_closes(&self, _: &[BarMessage]) -> Result<Committed, CommitError> {
-        Ok(Committed { last_sequence: 0 })
+    async fn commit(&self, _: &Commit) -> Result<Committed, CommitError> {
+        Ok(Committed::default())
+    }
+
+    async fn checkpoints(
+        &self,
+        subjects: &[CheckpointSubject],
+    ) -> Result<Vec<Option<StoredCheckpoint>>, ReadError> {
+        Ok(vec![None; subjects.len()])
     }
 
     async fn subscribe_open(

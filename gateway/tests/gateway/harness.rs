@@ -10,7 +10,7 @@ use futures_util::{SinkExt, StreamExt};
 use gateway::{Handle, Options, Service};
 use prometheus_client::registry::Registry;
 use runtime::broker::memory::{self, MemoryBroker};
-use runtime::broker::{BarMessage, Broker};
+use runtime::broker::{BarMessage, Broker, commit_alone};
 use runtime::shutdown::Shutdown;
 use runtime::tasks::{OnExit, Tasks};
 use serde_json::{Value, json};
@@ -150,8 +150,8 @@ impl Running {
             .into_iter()
             .map(|bar| BarMessage::new(&self.scope, bar))
             .collect();
-        for batch in messages.chunks(runtime::broker::BATCH_MAX) {
-            self.broker.commit_closes(batch).await.unwrap();
+        for batch in messages.chunks(runtime::broker::BATCH_MAX / 2) {
+            commit_alone(self.broker.as_ref(), batch).await.unwrap();
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use runtime::backoff::{self, Backoff};
-use runtime::broker::{BATCH_MAX, BarMessage, Broker, CommitError};
+use runtime::broker::{BATCH_MAX, BarMessage, Broker, CommitError, commit_alone};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use wire::Scope;
@@ -150,12 +150,12 @@ impl Shard {
             let batch: Vec<BarMessage> = self
                 .core
                 .spool()
-                .batch(BATCH_MAX)
+                .batch(BATCH_MAX / 2)
                 .map(|close| BarMessage::new(&self.scope, close.bar.clone()))
                 .collect();
-            match self.broker.commit_closes(&batch).await {
+            match commit_alone(self.broker.as_ref(), &batch).await {
                 Ok(_) => self.handle_committed(&batch),
-                Err(error) if is_terminal(&error) => return Err(error),
+                Err(error) if error.is_terminal() => return Err(error),
                 Err(error) => {
                     let delay = self.backoff.next_delay();
                     self.retry_at = Some(Instant::now() + delay);
@@ -236,18 +236,6 @@ impl Shard {
 async fn retry(at: Option<Instant>) {
     if let Some(at) = at {
         tokio::time::sleep_until(at).await;
-    }
-}
-
-/// Whether trying again cannot help: another owner is at work, or we are wrong. A bus in memory has no other
-/// failure that passes; one over a network adds its own, which are to be tried again, to [`CommitError`].
-fn is_terminal(error: &CommitError) -> bool {
-    match error {
-        CommitError::Kind(_)
-        | CommitError::BatchTooLong { .. }
-        | CommitError::CloseNo { .. }
-        | CommitError::Fenced { .. } => true,
-        CommitError::TooManySubjects { .. } => false,
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use runtime::broker::memory::MemoryBroker;
 use runtime::broker::{
-    CloseStart, CloseSubscription, Committed, OpenSubscription, PublishError, ReadError, Replay,
-    SubscribeError,
+    CheckpointSubject, CloseStart, CloseSubscription, Commit, Committed, OpenSubscription,
+    PublishError, ReadError, Replay, StoredCheckpoint, SubscribeError,
 };
 use wire::subject::Kind;
 use wire::{Interval, Side, Subject, SubjectFilter, Trade};
@@ -29,17 +29,25 @@ impl Broker for Flaky {
         self.bus.publish_open(bars).await
     }
 
-    async fn commit_closes(&self, bars: &[BarMessage]) -> Result<Committed, CommitError> {
+    async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError> {
         let refusal = self.refusals.lock().unwrap().pop();
         match refusal {
             Some(error) => Err(error),
             None => {
                 // As a bus over a network, it lets others run.
                 tokio::task::yield_now().await;
-                self.committed.fetch_add(bars.len(), Ordering::Relaxed);
-                self.bus.commit_closes(bars).await
+                self.committed
+                    .fetch_add(commit.closes.len(), Ordering::Relaxed);
+                self.bus.commit(commit).await
             }
         }
+    }
+
+    async fn checkpoints(
+        &self,
+        subjects: &[CheckpointSubject],
+    ) -> Result<Vec<Option<StoredCheckpoint>>, ReadError> {
+        self.bus.checkpoints(subjects).await
     }
 
     async fn subscribe_open(

@@ -3,7 +3,7 @@
 
 use wire::bar::BarError;
 use wire::subject::Kind;
-use wire::{Instrument, Topic};
+use wire::Instrument;
 
 /// A subject or filter of another kind of traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,48 +55,69 @@ pub enum PublishError {
         /// The bound.
         max: usize,
     },
+    /// The bus is away. Nothing is kept for later: newer bars will be sent then.
+    #[error("the bus cannot be reached: {0}")]
+    Unavailable(String),
 }
 
-/// Why closes were not committed.
+/// Why nothing was committed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
     /// An open bar.
     #[error(transparent)]
     Kind(#[from] WrongKind),
     /// More than [`super::BATCH_MAX`].
-    #[error("{len} closes in one batch, {max} at most")]
+    #[error("{len} messages in one commit, {max} at most")]
     BatchTooLong {
         /// How many were given.
         len: usize,
         /// The bound.
         max: usize,
     },
-    /// A topic's numbers would break.
-    #[error("{topic}: close_no {got} where {expected} comes next")]
-    CloseNo {
-        /// The bar's topic.
-        topic: Topic,
-        /// What comes next.
-        expected: u64,
-        /// What was given.
-        got: u64,
-    },
-    /// Another owner has committed under a higher epoch.
-    #[error("{instrument}: epoch {epoch} is fenced off by {fence}")]
-    Fenced {
+    /// Closes without the checkpoint that guards them, or two checkpoints of one instrument.
+    #[error("{instrument}: a commit has one checkpoint of each instrument with a close, not {count}")]
+    Checkpoints {
         /// Whose.
         instrument: Instrument,
-        /// The sender's.
-        epoch: u64,
-        /// The highest that was committed.
-        fence: u64,
+        /// How many there are.
+        count: usize,
     },
+    /// A checkpoint is not the one that was to be replaced: somebody else has written it, or this same commit went
+    /// through before. The checkpoints tell which.
+    #[error("a checkpoint is not the expected one")]
+    Fenced,
+    /// No answer: it may have been committed. Read the checkpoints before anything is sent again.
+    #[error("no answer to a commit: {0}")]
+    Unknown(String),
+    /// The bus is away or has no quorum; nothing was committed.
+    #[error("the bus takes no commit now: {0}")]
+    Unavailable(String),
+    /// The credentials or the log's own settings do not allow it, and will not later.
+    #[error("the bus does not allow it: {0}")]
+    Denied(String),
     /// The bus numbers as many topics as it may.
     #[error("the bus numbers {max} topics and takes no further one")]
     TooManySubjects {
         /// The bound.
         max: usize,
     },
+}
+
+impl CommitError {
+    /// Whether sending the same again cannot help: we are wrong, or are not allowed to.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        match self {
+            Self::Kind(_)
+            | Self::BatchTooLong { .. }
+            | Self::Checkpoints { .. }
+            | Self::Denied(_) => true,
+            Self::Fenced
+            | Self::Unknown(_)
+            | Self::Unavailable(_)
+            | Self::TooManySubjects { .. } => false,
+        }
+    }
 }
 
 /// Why a subscription was refused.
@@ -113,6 +134,12 @@ pub enum SubscribeError {
         /// Where the log ends.
         last: u64,
     },
+    /// The bus is away, or lacks what is to be read.
+    #[error("the bus cannot be read: {0}")]
+    Unavailable(String),
+    /// The credentials do not allow it.
+    #[error("the bus does not allow it: {0}")]
+    Denied(String),
 }
 
 /// Why nothing could be read.
@@ -121,6 +148,12 @@ pub enum ReadError {
     /// A subject or filter for other traffic.
     #[error(transparent)]
     Kind(#[from] WrongKind),
+    /// The bus is away, or lacks what is to be read.
+    #[error("the bus cannot be read: {0}")]
+    Unavailable(String),
+    /// The credentials do not allow it.
+    #[error("the bus does not allow it: {0}")]
+    Denied(String),
 }
 
 /// The bus is gone and nothing is left to read.

@@ -12,6 +12,12 @@ mod error;
 
 mod message;
 
+/// What one commit appends, and the checkpoints that guard it.
+mod commit;
+
+/// Which process of a shard should publish it: compare-and-set entries, one a shard.
+pub mod lease;
+
 /// The bus inside one process.
 pub mod memory;
 
@@ -19,12 +25,17 @@ pub mod memory;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 
+pub use commit::{
+    CheckpointSubject, CheckpointWrite, Commit, Committed, StoredCheckpoint, commit_alone,
+};
 pub use error::{
     Closed, CommitError, DecodeError, PublishError, ReadError, SubscribeError, WrongKind,
 };
+pub use lease::{LeaseEntry, LeaseError, Leases};
 pub use message::{BarMessage, SequencedClose};
 
-/// The most closes in one batch: what NATS takes as one atomic publish (server 2.12, ADR-50).
+/// The most messages in one commit, closes and checkpoints together: what NATS takes as one atomic publish (server
+/// 2.12, ADR-50).
 pub const BATCH_MAX: usize = 1_000;
 
 /// A bus. Publishers never wait for a slow subscriber.
@@ -38,15 +49,26 @@ pub trait Broker: Send + Sync + 'static {
     /// On a closed bar, or when the bus takes no further subject; then nothing was sent.
     async fn publish_open(&self, bars: &[BarMessage]) -> Result<(), PublishError>;
 
-    /// Appends closes and amendments to the log, all or none, in order, [`BATCH_MAX`] at most.
+    /// Appends closes and amendments to the log and replaces their instruments' checkpoints: all of it or nothing, in
+    /// order. See `docs/decisions/0007-ownership.md`.
     ///
-    /// A topic's `close_no` must go on from its last one by +1, over all batches and epochs. Where
-    /// the bus has none of a topic, any number from 1 on begins it (the log may be younger than the
-    /// topic). An instrument's epoch must not fall.
+    /// Each checkpoint is written on the condition that the one that it replaces has the expected sequence; of every
+    /// instrument with a close in the commit there must be one. A commit of checkpoints alone takes instruments over.
     ///
     /// # Errors
-    /// When one of these does not hold; then nothing was appended.
-    async fn commit_closes(&self, bars: &[BarMessage]) -> Result<Committed, CommitError>;
+    /// When a condition does not hold or the bus does not take it; then nothing was appended. Only
+    /// [`CommitError::Unknown`] leaves that open: read the checkpoints before anything is sent again.
+    async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError>;
+
+    /// The newest checkpoint of each of these instruments, in their order; `None` where there is none. Read where
+    /// commits are decided (the stream's leader), so that a commit that was answered is seen.
+    ///
+    /// # Errors
+    /// When the bus cannot be asked.
+    async fn checkpoints(
+        &self,
+        subjects: &[CheckpointSubject],
+    ) -> Result<Vec<Option<StoredCheckpoint>>, ReadError>;
 
     /// Subscribes to open bars: first the last value of each subject, then what comes, newest only.
     /// Within a subject the order never goes backwards.
@@ -111,13 +133,6 @@ pub trait CloseSubscription: Send {
         max: usize,
         into: &mut Vec<SequencedClose>,
     ) -> Result<Drained, Closed>;
-}
-
-/// What a batch became.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Committed {
-    /// The log's sequence of the batch's last close; of the log's last one, if the batch was empty.
-    pub last_sequence: u64,
 }
 
 /// Where a subscription to closes begins.

@@ -14,7 +14,7 @@ use wire::{
 
 use crate::broker::{
     BarMessage, Broker, CloseStart, CloseSubscription, CommitError, Drained, OpenSubscription,
-    SequencedClose,
+    SequencedClose, commit_alone,
 };
 
 /// The bus under test and the scope that the cases use.
@@ -76,12 +76,12 @@ impl Bus {
     }
 
     pub(super) async fn commit(&self, bars: &[BarMessage]) -> u64 {
-        let committed = self.broker.commit_closes(bars).await.expect("committed");
+        let committed = commit_alone(self.broker.as_ref(), bars).await.expect("committed");
         committed.last_sequence
     }
 
     pub(super) async fn refused(&self, bars: &[BarMessage]) -> CommitError {
-        self.broker.commit_closes(bars).await.expect_err("refused")
+        commit_alone(self.broker.as_ref(), bars).await.expect_err("refused")
     }
 
     pub(super) async fn watch(&self) -> Box<dyn OpenSubscription> {

@@ -1,13 +1,15 @@
 // Pure: the bounded log of closes, its fences and its per-topic numbers.
 #![deny(clippy::disallowed_methods)]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use wire::subject::Kind;
-use wire::{Instrument, Scope, Subject, SubjectFilter};
+use wire::{Subject, SubjectFilter};
 
-use crate::broker::error::{CommitError, WrongKind};
-use crate::broker::{BATCH_MAX, BarMessage, Replay, SequencedClose};
+use crate::broker::error::CommitError;
+use crate::broker::{
+    BarMessage, CheckpointSubject, CheckpointWrite, Commit, Committed, Replay, SequencedClose,
+    StoredCheckpoint,
+};
 
 /// The newest closes of all topics in the order of their commits, and what the next ones must keep.
 #[derive(Debug)]
@@ -18,7 +20,9 @@ pub(super) struct CloseLog {
     first_sequence: u64,
     closes: VecDeque<BarMessage>,
     topics: HashMap<Subject, Numbers>,
-    fences: HashMap<(Scope, Instrument), u64>,
+    checkpoints: HashMap<CheckpointSubject, StoredCheckpoint>,
+    /// Checkpoints are numbered apart from closes, which is nobody's business but the committer's.
+    checkpoint_sequence: u64,
 }
 
 /// One topic's numbers. They outlive its closes in the log.
@@ -48,7 +52,8 @@ impl CloseLog {
             first_sequence: 1,
             closes: VecDeque::new(),
             topics: HashMap::new(),
-            fences: HashMap::new(),
+            checkpoints: HashMap::new(),
+            checkpoint_sequence: 0,
         }
     }
 
@@ -63,77 +68,61 @@ impl CloseLog {
     }
 
     /// Appends all or none.
-    pub(super) fn handle_commit(&mut self, bars: &[BarMessage]) -> Result<(), CommitError> {
-        self.check(bars)?;
-        for message in bars {
+    pub(super) fn handle_commit(&mut self, commit: &Commit) -> Result<Committed, CommitError> {
+        self.check(commit)?;
+        for message in &commit.closes {
             self.append(message.clone());
         }
-        Ok(())
+        let mut written = Vec::with_capacity(commit.checkpoints.len());
+        for write in &commit.checkpoints {
+            self.checkpoint_sequence += 1;
+            written.push(self.checkpoint_sequence);
+            let stored = StoredCheckpoint {
+                sequence: self.checkpoint_sequence,
+                json: write.json.clone(),
+            };
+            self.checkpoints.insert(write.subject.clone(), stored);
+        }
+        Ok(Committed {
+            last_sequence: self.last_sequence(),
+            checkpoints: written,
+        })
     }
 
-    /// Checks a whole batch against the log and against its own earlier closes.
-    fn check(&self, bars: &[BarMessage]) -> Result<(), CommitError> {
-        if bars.len() > BATCH_MAX {
-            return Err(CommitError::BatchTooLong {
-                len: bars.len(),
-                max: BATCH_MAX,
-            });
+    /// The instrument's newest checkpoint.
+    pub(super) fn checkpoint(&self, subject: &CheckpointSubject) -> Option<StoredCheckpoint> {
+        self.checkpoints.get(subject).cloned()
+    }
+
+    fn check(&self, commit: &Commit) -> Result<(), CommitError> {
+        commit.check()?;
+        let mut topics_new = HashSet::new();
+        for message in &commit.closes {
+            if !self.topics.contains_key(&message.subject) {
+                topics_new.insert(&message.subject);
+            }
         }
-        let mut newest: HashMap<&Subject, u64> = HashMap::new();
-        let mut fences: HashMap<(&Scope, &Instrument), u64> = HashMap::new();
-        let mut topics_new = 0;
-        for message in bars {
-            let (subject, bar) = (&message.subject, &message.bar);
-            WrongKind::check(Kind::Committed, subject.kind)?;
-            let fence = fences
-                .entry((&subject.scope, &subject.instrument))
-                .or_insert_with(|| self.fence(subject));
-            if bar.epoch < *fence {
-                return Err(CommitError::Fenced {
-                    instrument: subject.instrument.clone(),
-                    epoch: bar.epoch,
-                    fence: *fence,
-                });
-            }
-            *fence = bar.epoch;
-            let before = newest.get(subject).copied().or_else(|| {
-                let held = self.topics.get(subject);
-                held.map(|numbers| numbers.newest_close_no)
-            });
-            if before.is_none() {
-                topics_new += 1;
-            }
-            let expected = before.map_or(bar.close_no.max(1), |before| before + 1);
-            if bar.close_no != expected {
-                return Err(CommitError::CloseNo {
-                    topic: bar.topic.clone(),
-                    expected,
-                    got: bar.close_no,
-                });
-            }
-            newest.insert(subject, bar.close_no);
-        }
-        if self.topics.len() + topics_new > self.topics_max {
+        if self.topics.len() + topics_new.len() > self.topics_max {
             return Err(CommitError::TooManySubjects {
                 max: self.topics_max,
             });
         }
-        Ok(())
-    }
-
-    fn fence(&self, subject: &Subject) -> u64 {
-        let key = (subject.scope.clone(), subject.instrument.clone());
-        self.fences.get(&key).copied().unwrap_or(0)
+        let stands = |write: &CheckpointWrite| {
+            let stored = self.checkpoints.get(&write.subject);
+            stored.map_or(0, |stored| stored.sequence) == write.expect
+        };
+        if commit.checkpoints.iter().all(stands) {
+            Ok(())
+        } else {
+            Err(CommitError::Fenced)
+        }
     }
 
     fn append(&mut self, message: BarMessage) {
-        let subject = &message.subject;
-        let key = (subject.scope.clone(), subject.instrument.clone());
-        self.fences.insert(key, message.bar.epoch);
         let sequence = self.first_sequence + self.closes.len() as u64;
         let numbers = self
             .topics
-            .entry(subject.clone())
+            .entry(message.subject.clone())
             .or_insert_with(|| Numbers {
                 newest_close_no: 0,
                 sequences: VecDeque::new(),

@@ -1,18 +1,21 @@
 //! The bus inside one process: everything bounded, nobody waited for.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wire::subject::Kind;
-use wire::{Subject, SubjectFilter};
+use bytes::Bytes;
+use wire::{Scope, ShardId, Subject, SubjectFilter};
 
 use self::closes::MemoryCloses;
 use self::log::CloseLog;
 use self::open::{OpenBars, lock};
 use super::{
-    BarMessage, Broker, CloseStart, CloseSubscription, CommitError, Committed, OpenSubscription,
-    PublishError, ReadError, Replay, SubscribeError, WrongKind,
+    BarMessage, Broker, CheckpointSubject, CloseStart, CloseSubscription, Commit, CommitError,
+    Committed, LeaseEntry, LeaseError, Leases, OpenSubscription, PublishError, ReadError, Replay,
+    StoredCheckpoint, SubscribeError, WrongKind,
 };
 
 mod closes;
@@ -54,7 +57,10 @@ pub struct MemoryBroker {
     log: Arc<Mutex<CloseLog>>,
     /// The log's last sequence, for readers to wait on.
     last: watch::Sender<u64>,
+    leases: Mutex<LeaseTable>,
 }
+
+type LeaseTable = HashMap<(Scope, ShardId), LeaseEntry>;
 
 impl MemoryBroker {
     /// An empty bus.
@@ -68,6 +74,7 @@ impl MemoryBroker {
             open: Arc::new(OpenBars::new(subjects_max)),
             log: Arc::new(Mutex::new(CloseLog::new(closes_max, subjects_max))),
             last: watch::Sender::new(0),
+            leases: Mutex::default(),
         }
     }
 
@@ -99,16 +106,20 @@ impl Broker for MemoryBroker {
         self.open.publish(bars)
     }
 
-    async fn commit_closes(&self, bars: &[BarMessage]) -> Result<Committed, CommitError> {
-        let last_sequence = {
-            let mut log = lock(&self.log);
-            log.handle_commit(bars)?;
-            log.last_sequence()
-        };
+    async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError> {
+        let committed = lock(&self.log).handle_commit(commit)?;
         // Two commits may pass each other here; a reader looks at the log itself, so that any
         // wake will do.
-        self.last.send_replace(last_sequence);
-        Ok(Committed { last_sequence })
+        self.last.send_replace(committed.last_sequence);
+        Ok(committed)
+    }
+
+    async fn checkpoints(
+        &self,
+        subjects: &[CheckpointSubject],
+    ) -> Result<Vec<Option<StoredCheckpoint>>, ReadError> {
+        let log = lock(&self.log);
+        Ok(subjects.iter().map(|subject| log.checkpoint(subject)).collect())
     }
 
     async fn subscribe_open(
@@ -158,6 +169,31 @@ impl Broker for MemoryBroker {
     ) -> Result<Replay, ReadError> {
         WrongKind::check(Kind::Committed, subject.kind)?;
         Ok(lock(&self.log).poll_after(subject, close_no, max))
+    }
+}
+
+#[async_trait]
+impl Leases for MemoryBroker {
+    async fn lease(&self, scope: &Scope, shard: ShardId) -> Result<Option<LeaseEntry>, LeaseError> {
+        Ok(lock(&self.leases).get(&(scope.clone(), shard)).cloned())
+    }
+
+    async fn write_lease(
+        &self,
+        scope: &Scope,
+        shard: ShardId,
+        value: Bytes,
+        expect: u64,
+    ) -> Result<u64, LeaseError> {
+        let mut leases = lock(&self.leases);
+        let key = (scope.clone(), shard);
+        let stands = leases.get(&key).map_or(0, |entry| entry.revision);
+        if stands != expect {
+            return Err(LeaseError::Conflict { expected: expect });
+        }
+        let revision = stands + 1;
+        leases.insert(key, LeaseEntry { revision, value });
+        Ok(revision)
     }
 }
 
