@@ -48,7 +48,9 @@ impl Commit {
         }
         let mut guards: HashMap<(&Scope, &Instrument), usize> = HashMap::new();
         for CheckpointWrite { subject, .. } in &self.checkpoints {
-            *guards.entry((&subject.scope, &subject.instrument)).or_default() += 1;
+            *guards
+                .entry((&subject.scope, &subject.instrument))
+                .or_default() += 1;
         }
         let written = self.checkpoints.iter().map(|write| &write.subject);
         let written = written.map(|subject| (&subject.scope, &subject.instrument));
@@ -144,11 +146,12 @@ pub async fn commit_alone(
     let subjects: Vec<CheckpointSubject> = subjects.into_iter().collect();
     let stored = broker.checkpoints(&subjects).await;
     let stored = stored.map_err(|error| CommitError::Unavailable(error.to_string()))?;
-    let write = |(subject, stored): (CheckpointSubject, Option<StoredCheckpoint>)| CheckpointWrite {
-        subject,
-        expect: stored.map_or(0, |stored| stored.sequence),
-        json: Bytes::from_static(b"{}"),
-    };
+    let write =
+        |(subject, stored): (CheckpointSubject, Option<StoredCheckpoint>)| CheckpointWrite {
+            subject,
+            expect: stored.map_or(0, |stored| stored.sequence),
+            json: Bytes::from_static(b"{}"),
+        };
     broker
         .commit(&Commit {
             closes: closes.to_vec(),

@@ -1,9 +1,9 @@
 // Pure: what a bus may answer.
 #![deny(clippy::disallowed_methods)]
 
+use wire::Instrument;
 use wire::bar::BarError;
 use wire::subject::Kind;
-use wire::Instrument;
 
 /// A subject or filter of another kind of traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +75,9 @@ pub enum CommitError {
         max: usize,
     },
     /// Closes without the checkpoint that guards them, or two checkpoints of one instrument.
-    #[error("{instrument}: a commit has one checkpoint of each instrument with a close, not {count}")]
+    #[error(
+        "{instrument}: a commit has one checkpoint of each instrument with a close, not {count}"
+    )]
     Checkpoints {
         /// Whose.
         instrument: Instrument,

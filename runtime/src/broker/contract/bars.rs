@@ -76,12 +76,16 @@ impl Bus {
     }
 
     pub(super) async fn commit(&self, bars: &[BarMessage]) -> u64 {
-        let committed = commit_alone(self.broker.as_ref(), bars).await.expect("committed");
+        let committed = commit_alone(self.broker.as_ref(), bars)
+            .await
+            .expect("committed");
         committed.last_sequence
     }
 
     pub(super) async fn refused(&self, bars: &[BarMessage]) -> CommitError {
-        commit_alone(self.broker.as_ref(), bars).await.expect_err("refused")
+        commit_alone(self.broker.as_ref(), bars)
+            .await
+            .expect_err("refused")
     }
 
     pub(super) async fn watch(&self) -> Box<dyn OpenSubscription> {

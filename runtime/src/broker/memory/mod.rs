@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::sync::watch;
 use wire::subject::Kind;
-use bytes::Bytes;
 use wire::{Scope, ShardId, Subject, SubjectFilter};
 
 use self::closes::MemoryCloses;
@@ -119,7 +119,10 @@ impl Broker for MemoryBroker {
         subjects: &[CheckpointSubject],
     ) -> Result<Vec<Option<StoredCheckpoint>>, ReadError> {
         let log = lock(&self.log);
-        Ok(subjects.iter().map(|subject| log.checkpoint(subject)).collect())
+        Ok(subjects
+            .iter()
+            .map(|subject| log.checkpoint(subject))
+            .collect())
     }
 
     async fn subscribe_open(
