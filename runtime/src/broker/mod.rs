@@ -108,6 +108,11 @@ pub trait Broker: Send + Sync + 'static {
     ) -> Result<Replay, ReadError>;
 }
 
+/// All that whoever publishes needs.
+pub trait Bus: Broker + Leases {}
+
+impl<T: Broker + Leases> Bus for T {}
+
 /// Where open bars arrive.
 #[async_trait]
 pub trait OpenSubscription: Send {
