@@ -52,3 +52,6 @@ pub use machine::{Command, Event, Owner};
 pub use options::Options;
 pub use pending::{Accepted, Close};
 pub use status::{Role, Status};
+
+#[cfg(test)]
+mod tests;
