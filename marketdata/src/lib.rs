@@ -49,6 +49,9 @@ pub mod aggregate;
 /// The numbers that bars are published under. Pure.
 pub mod publish;
 
+/// Who publishes a shard's instruments: leases, take-over and commits. Pure.
+pub mod owner;
+
 /// The shell around one shard.
 mod shard;
 
