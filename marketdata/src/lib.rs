@@ -13,6 +13,9 @@ mod options;
 /// Which instruments are carried, and who has the short topic. Pure.
 pub mod listing;
 
+/// What this process carries of it, and what changes with the next assignment. Pure.
+mod roster;
+
 /// The one place that opens a WebSocket.
 mod socket;
 
@@ -57,6 +60,9 @@ mod shard;
 
 /// What is counted.
 pub mod metrics;
+
+/// Carries what the assignment in force says.
+mod carrier;
 
 /// The whole of it as one component.
 pub mod service;

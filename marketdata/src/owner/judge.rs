@@ -29,6 +29,20 @@ pub enum Block {
     NotLevel,
 }
 
+impl Block {
+    /// The words for logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Generation => "its checkpoint knows a newer assignment",
+            Self::Contested => "another shard has it under this same generation",
+            Self::Unreadable => "its checkpoint cannot be read",
+            Self::Outclaimed => "a later claim to the shard has it",
+            Self::NotLevel => "it is another shard's until we are level",
+        }
+    }
+}
+
 /// What to do about an instrument that is to be ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {

@@ -18,6 +18,7 @@ pub(super) fn instrument(base: &str) -> Instrument {
 pub(super) fn close(interval: &str, number: i64, rev: u32) -> Close {
     let interval: Interval = interval.parse().unwrap();
     let bar = Closed {
+        rev: 0,
         interval,
         start_ms: number * interval.ms(),
         candle: Candle::flat("1".parse().unwrap()),
