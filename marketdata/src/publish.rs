@@ -42,6 +42,8 @@ pub struct Content {
     pub candle: Candle,
     /// What is known of its trades.
     pub completeness: Completeness,
+    /// 0 at the bar's first close and while it is open, +1 at each amendment.
+    pub rev: u32,
     /// The newest venue time that it rests on, in Unix milliseconds.
     pub event_time_ms: i64,
 }
@@ -120,7 +122,7 @@ fn bar(
         start_ms: content.start_ms,
         candle: content.candle,
         closed,
-        rev: 0,
+        rev: content.rev,
         completeness: content.completeness,
         close_no,
         epoch,
@@ -207,6 +209,7 @@ mod tests {
             start_ms: 0,
             candle: Candle::flat("1".parse().unwrap()),
             completeness: Completeness::Quiet,
+            rev: 0,
             event_time_ms: 5,
         }
     }

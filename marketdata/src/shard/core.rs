@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use wire::{Bar, Instrument, Interval, Trade};
 
 use crate::aggregate::{
-    Closed, Config, Counters, Engine, Event, FeedIndex, OpenBar, SeriesIndex, TradeOutcome,
+    Closed, Config, Counters, Engine, Event, FeedIndex, OpenBar, SeriesIndex, SeriesSnapshot,
+    TradeOutcome,
 };
 use crate::listing::Listed;
 use crate::publish::{Content, Numberer, Spool, Spooled};
@@ -179,7 +180,7 @@ impl Core {
             if self.closed.is_empty() {
                 self.fetch_closed();
             }
-            let content = self.content(index, &closed_as_open(&closed));
+            let content = self.content(index, &closed_as_open(&closed), closed.rev);
             self.spool.push(Spooled {
                 series: content.series,
                 interval: content.interval,
@@ -206,13 +207,37 @@ impl Core {
     /// The next open bar that has changed since it was last given. To be drained before anything else is handled.
     pub(crate) fn poll_open(&mut self, publish_time_ms: i64) -> Option<Bar> {
         let (index, open) = self.engine.poll_open()?;
-        let content = self.content(index, &open);
+        let content = self.content(index, &open, 0);
         Some(self.numberer.open(&content, publish_time_ms))
     }
 
     /// All open bars are to be given again.
     pub(crate) fn handle_republish(&mut self) {
         self.engine.handle_republish();
+    }
+
+    /// One instrument as plain data, by its series number, once [`Core::collect`] has taken what it closed.
+    #[allow(dead_code, reason = "the owner's checkpoints use it")]
+    pub(crate) fn snapshot(&self, series: usize) -> SeriesSnapshot {
+        self.engine.snapshot(self.series[series])
+    }
+
+    /// The instrument goes on from there, as if its feed had been down since: it is up again by the next
+    /// [`Input::Up`], or at once if a connection carries it already; for that, `venue_ms` is the time of its feed.
+    #[allow(dead_code, reason = "taking an instrument over uses it")]
+    pub(crate) fn restore(
+        &mut self,
+        series: usize,
+        snapshot: &SeriesSnapshot,
+        venue_ms: Option<i64>,
+    ) {
+        let index = self.series[series];
+        self.engine.restore(index, snapshot);
+        self.closed.retain(|(of, _)| *of != index);
+        if self.connections[series] > 0 {
+            self.engine.handle_series_up(index, venue_ms);
+        }
+        self.fetch_closed();
     }
 
     /// What the engine has counted, of all instruments.
@@ -226,7 +251,7 @@ impl Core {
         Some((self.engine.instrument(index), event))
     }
 
-    fn content(&self, index: SeriesIndex, bar: &OpenBar) -> Content {
+    fn content(&self, index: SeriesIndex, bar: &OpenBar, rev: u32) -> Content {
         // Both were handed out by this engine, for its own intervals.
         let interval = self.intervals.binary_search(&bar.interval);
         Content {
@@ -235,12 +260,13 @@ impl Core {
             start_ms: bar.start_ms,
             candle: bar.candle,
             completeness: bar.completeness,
+            rev,
             event_time_ms: bar.event_time_ms,
         }
     }
 }
 
-/// The two have the same fields.
+/// The two have the same fields, but for the rev.
 fn closed_as_open(closed: &Closed) -> OpenBar {
     OpenBar {
         interval: closed.interval,
