@@ -13,6 +13,9 @@ mod options;
 /// Which instruments are carried, and who has the short topic. Pure.
 pub mod listing;
 
+/// Which shard has which instrument, as a file says it. Its judgement is pure.
+pub mod assignment;
+
 /// The one place that opens a WebSocket.
 mod socket;
 
