@@ -60,3 +60,6 @@ pub mod metrics;
 
 /// The whole of it as one component.
 pub mod service;
+
+/// The commands beside the service.
+pub mod cli;
