@@ -8,7 +8,7 @@ use runtime::shutdown::Shutdown;
 use runtime::tasks::{OnExit, Spawner};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use wire::Instrument;
+use wire::{Assignment, Instrument};
 
 use crate::budget::Budget;
 use crate::carriage::Carriage;
@@ -28,6 +28,9 @@ pub(crate) struct Control {
     pub(crate) taken: oneshot::Sender<()>,
 }
 
+/// The assignment in force, as it changes; `None` before the first.
+pub(crate) type Assignments = watch::Receiver<Option<Arc<Assignment>>>;
+
 /// A change of the assignment waits until the one before it is done.
 pub(crate) const CONTROLS_LEN: usize = 1;
 
@@ -41,7 +44,7 @@ pub(crate) struct Carrier {
     pub(crate) roster: Roster,
     /// What is in force.
     pub(crate) wanted: Wanted,
-    pub(crate) assignments: Option<watch::Receiver<Wanted>>,
+    pub(crate) assignments: Option<Assignments>,
     pub(crate) inboxes: Arc<[mpsc::Sender<Input>]>,
     pub(crate) controls: Vec<mpsc::Sender<Control>>,
     pub(crate) dropped: mpsc::Receiver<Instrument>,
@@ -63,7 +66,7 @@ impl Carrier {
             let next = async {
                 match &mut self.assignments {
                     Some(assignments) => match assignments.changed().await {
-                        Ok(()) => assignments.borrow_and_update().clone(),
+                        Ok(()) => (assignments.borrow_and_update().as_deref()).map(Wanted::from),
                         // Whoever read the file is gone; what is in force stays.
                         Err(_) => std::future::pending().await,
                     },
@@ -74,7 +77,7 @@ impl Carrier {
                 biased;
                 () = shutdown.requested() => return,
                 Some(instrument) = self.dropped.recv() => self.handle_dropped(&instrument).await,
-                wanted = next => {
+                Some(wanted) = next => {
                     tracing::info!(generation = wanted.generation, "a new assignment");
                     self.handle_wanted(wanted).await;
                 }

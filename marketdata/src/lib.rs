@@ -13,6 +13,9 @@ mod options;
 /// Which instruments are carried, and who has the short topic. Pure.
 pub mod listing;
 
+/// Which shard has which instrument, as a file says it. Its judgement is pure.
+pub mod assignment;
+
 /// What this process carries of it, and what changes with the next assignment. Pure.
 mod roster;
 
@@ -66,3 +69,6 @@ mod carrier;
 
 /// The whole of it as one component.
 pub mod service;
+
+/// The commands beside the service.
+pub mod cli;

@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use wire::{Instrument, ShardCount, ShardId, Symbol, Venue as VenueName};
+use wire::assignment::AssignedSource;
+use wire::{Assignment, Instrument, ShardCount, ShardId, Symbol, Venue as VenueName};
 
+use crate::assignment;
 use crate::listing::{self, Listed};
 use crate::options::{ConfigError, Hosted};
 use crate::route::Place;
@@ -27,6 +29,20 @@ pub(crate) struct WantedSource {
     pub(crate) endpoints: Option<Endpoints>,
     /// In the order in which they are listed, with their shards.
     pub(crate) symbols: Vec<(Symbol, ShardId)>,
+}
+
+impl From<&Assignment> for Wanted {
+    fn from(assignment: &Assignment) -> Self {
+        let source = |source: &AssignedSource| WantedSource {
+            venue: source.venue.clone(),
+            endpoints: assignment::endpoints(source),
+            symbols: source.instruments.clone(),
+        };
+        Self {
+            generation: assignment.generation(),
+            sources: assignment.sources().iter().map(source).collect(),
+        }
+    }
 }
 
 /// The instruments of the shards that this process hosts.

@@ -11,10 +11,10 @@ use runtime::tasks::{OnExit, TaskError, Tasks};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use wire::api::TopicEntry;
-use wire::{Instrument, Interval};
+use wire::{Assignment, Instrument, Interval};
 
 use crate::carriage::{Carriage, Carried};
-use crate::carrier::{CONTROLS_LEN, Carrier, DROPPED_LEN};
+use crate::carrier::{Assignments, CONTROLS_LEN, Carrier, DROPPED_LEN};
 use crate::listing::{self, Listed};
 use crate::metrics::{Metrics, Outcome};
 use crate::owner::Status;
@@ -36,7 +36,7 @@ pub struct Service {
     wanted: Wanted,
     /// What of it this process carries.
     first: Change,
-    assignments: Option<watch::Receiver<Wanted>>,
+    assignments: Option<Assignments>,
     intervals: Vec<Interval>,
     handle: Handle,
 }
@@ -55,10 +55,28 @@ impl Service {
         Self::carrying(options, wanted, None, bus, registry)
     }
 
+    /// Checks the options and places the instruments of an assignment, and then of those that follow it. The options'
+    /// sources and intervals do not count.
+    ///
+    /// # Errors
+    /// When the options contradict themselves, or the assignment names what there is not.
+    pub fn following(
+        mut options: Options,
+        assignment: &Assignment,
+        later: watch::Receiver<Option<Arc<Assignment>>>,
+        bus: Arc<dyn Bus>,
+        registry: &mut Registry,
+    ) -> Result<Self, ConfigError> {
+        options.intervals = assignment.intervals().to_vec();
+        options.shards = assignment.shards();
+        let wanted = Wanted::from(assignment);
+        Self::carrying(options, wanted, Some(later), bus, registry)
+    }
+
     fn carrying(
         options: Options,
         wanted: Wanted,
-        assignments: Option<watch::Receiver<Wanted>>,
+        assignments: Option<Assignments>,
         bus: Arc<dyn Bus>,
         registry: &mut Registry,
     ) -> Result<Self, ConfigError> {

@@ -32,7 +32,6 @@ pub(crate) struct Ownership {
     instruments: Family<StateLabel, Gauge>,
     lease_held: Family<ShardLabel, Gauge>,
     level: Family<ShardLabel, Gauge>,
-    generation: Family<ShardLabel, Gauge>,
     /// These only rise. They are gauges, since the owner counts and they repeat it.
     counts: Family<StateLabel, Gauge>,
 }
@@ -58,11 +57,6 @@ impl Ownership {
             "shard_level",
             "1 while this process could go on with all of the shard at once",
             self.level.clone(),
-        );
-        registry.register(
-            "assignment_generation",
-            "Generation of the assignment in force",
-            self.generation.clone(),
         );
         registry.register(
             "shard_outcomes",
@@ -97,9 +91,6 @@ impl Ownership {
         self.lease_held.get_or_create(&label).set(held);
         let level = i64::from(status.is_level);
         self.level.get_or_create(&label).set(level);
-        let generation = status.generation.unwrap_or(0);
-        let generation = i64::try_from(generation).unwrap_or(i64::MAX);
-        self.generation.get_or_create(&label).set(generation);
         let counts = &status.counts;
         let counts = [
             ("fenced", counts.fenced),
