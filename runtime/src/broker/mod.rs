@@ -18,8 +18,15 @@ mod commit;
 /// Which process of a shard should publish it: compare-and-set entries, one a shard.
 pub mod lease;
 
+/// The newest bar of each subject, for last values and mailboxes.
+mod newest;
+
 /// The bus inside one process.
 pub mod memory;
+
+/// The bus between processes.
+#[cfg(feature = "nats")]
+pub mod nats;
 
 /// What every [`Broker`] must pass.
 #[cfg(any(test, feature = "contract"))]
