@@ -31,7 +31,18 @@ pub mod nats;
 /// nginx before the gateways.
 pub mod nginx;
 
+/// Everything together.
+pub mod topology;
+
+/// Clients that check what they are told.
+pub mod checker;
+
+/// What goes wrong, by a seed, and what must hold nonetheless.
+pub mod faults;
+
+pub use checker::{Checker, Persistence};
 pub use link::Link;
 pub use nats::{NatsCluster, NatsOptions, NatsServer};
 pub use nginx::Nginx;
 pub use process::{Process, Program};
+pub use topology::Topology;

@@ -85,13 +85,14 @@ async fn a_cluster_goes_on_without_the_leader_of_a_stream() {
     assert_ne!(next, leader);
     nats.node(leader).restart().await.unwrap();
     nats.ready().await.unwrap();
-    wait::until("a third copy that is level", PATIENCE, async || {
-        let stream = nats.stream("three").await;
-        Ok(stream.filter(|it| it.current_followers == 2 && it.last_sequence == 2))
-    })
-    .await
-    .unwrap();
-    assert_eq!(nats.stream_names().await, ["three"]);
+    nats.level(PATIENCE).await.unwrap();
+    let streams = nats.streams().await;
+    assert_eq!(streams.len(), 1);
+    assert_eq!(
+        (streams[0].name.as_str(), streams[0].last_sequence),
+        ("three", 2)
+    );
+    assert_eq!(streams[0].subjects, ["three.>"]);
 }
 
 #[tokio::test]

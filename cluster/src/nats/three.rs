@@ -154,8 +154,8 @@ impl NatsCluster {
         (leading < seen.len()).then(|| seen.swap_remove(leading).1)
     }
 
-    /// The names of all streams that any running node knows.
-    pub async fn stream_names(&self) -> Vec<String> {
+    /// Every stream that a running node knows, each as its leader sees it.
+    pub async fn streams(&self) -> Vec<StreamState> {
         let mut names = Vec::new();
         for node in &self.nodes {
             let streams = node.streams().await.unwrap_or_default();
@@ -163,7 +163,23 @@ impl NatsCluster {
         }
         names.sort();
         names.dedup();
-        names
+        let mut streams = Vec::new();
+        for name in names {
+            streams.extend(self.stream(&name).await);
+        }
+        streams
+    }
+
+    /// Waits until every copy of every stream is there and level.
+    ///
+    /// # Errors
+    /// When one is not within `bound`.
+    pub async fn level(&self, bound: Duration) -> Result<()> {
+        wait::until("level streams", bound, async || {
+            let streams = self.streams().await;
+            Ok(streams.iter().all(StreamState::is_whole).then_some(()))
+        })
+        .await
     }
 
     /// The logs, `n1` first.
