@@ -1,4 +1,4 @@
-//! nginx before the gateways, as in `deploy/nginx.conf`, with its files in one folder and no rights of root.
+//! nginx before the gateways, by the file that deployments use (`deploy/nginx.conf`).
 
 use std::fmt::Write;
 use std::fs;
@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use crate::process::{Process, Program};
 use crate::{http, ports, tools, wait};
+
+/// The file that deployments use.
+const SHIPPED: &str = include_str!("../../deploy/nginx.conf");
 
 /// A running nginx that spreads connections over gateways; gone when dropped.
 #[derive(Debug)]
@@ -80,49 +83,44 @@ impl Nginx {
     }
 }
 
-/// The configuration: one worker in the foreground, everything it writes in `folder`.
+/// What is shipped, with these gateways and this address, and with everything that it writes in `folder`.
 fn config(folder: &Path, listen: SocketAddr, gateways: &[SocketAddr]) -> String {
-    let mut servers = String::new();
-    for gateway in gateways {
-        // One refused connection must not take a gateway out for ten seconds while it restarts.
-        let _ = writeln!(servers, "    server {gateway} max_fails=1 fail_timeout=1s;");
+    let mut text = String::new();
+    let mut gateways = gateways.iter();
+    for line in SHIPPED.lines() {
+        match line.trim_start().strip_prefix("server gateway-") {
+            None => text.push_str(line),
+            // Each line of the file is one gateway's; the last one's options are those of all that are left.
+            Some(rest) => {
+                let options = rest.split_once(' ').map_or("", |(_, options)| options);
+                let more = if rest.starts_with('1') { 1 } else { usize::MAX };
+                for gateway in gateways.by_ref().take(more) {
+                    let _ = writeln!(text, "    server {gateway} {options}");
+                }
+            }
+        }
+        text.push('\n');
     }
-    let folder = folder.display();
-    format!(
-        r#"daemon off;
-worker_processes 1;
-pid "{folder}/nginx.pid";
-error_log "{folder}/error.log" warn;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  client_body_temp_path "{folder}/body";
-  proxy_temp_path "{folder}/proxy";
-  fastcgi_temp_path "{folder}/fastcgi";
-  uwsgi_temp_path "{folder}/uwsgi";
-  scgi_temp_path "{folder}/scgi";
-  map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
-  upstream gateways {{
-    least_conn;
-{servers}  }}
-  server {{
-    listen {listen};
-    location = /nginx-health {{ return 200 "ok\n"; }}
-    location / {{
-      proxy_pass http://gateways;
-      proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $connection_upgrade;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_buffering off;
-      proxy_connect_timeout 2s;
-      proxy_read_timeout 90s;
-      proxy_send_timeout 90s;
-      proxy_next_upstream error timeout http_503;
-    }}
-  }}
-}}
-"#
-    )
+    let folder = folder.display().to_string();
+    text.replace("/tmp/nginx", &folder)
+        .replace("/dev/stderr", &format!("{folder}/error.log"))
+        .replace("listen 8080;", &format!("listen {listen};"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shipped_is_used_with_other_addresses() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let text = config(Path::new("/f"), at(1), &[at(2), at(3), at(4)]);
+        assert!(text.contains("listen 127.0.0.1:1;") && text.contains("pid /f/nginx.pid;"));
+        for port in 2..5 {
+            let server = format!("server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;");
+            assert_eq!(text.matches(&server).count(), 1, "{text}");
+        }
+        assert!(text.contains("least_conn;") && !text.contains("gateway-"));
+        assert!(!text.contains("/tmp") && !text.contains("/dev"));
+    }
 }

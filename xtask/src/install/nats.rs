@@ -149,7 +149,9 @@ fn make_executable(file: &Path) -> Result<()> {
 
 /// What `nats-server --version` prints.
 fn version(server: &Path) -> Result<String> {
-    process::read(Command::new(server).arg("--version")).map(|text| text.trim().to_owned())
+    let text = process::read(Command::new(server).arg("--version"))?;
+    // Another program may have a lot to say.
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
 fn wanted() -> String {
