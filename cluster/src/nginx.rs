@@ -102,7 +102,9 @@ fn config(folder: &Path, listen: SocketAddr, gateways: &[SocketAddr]) -> String 
         text.push('\n');
     }
     let folder = folder.display().to_string();
-    text.replace("/tmp/nginx", &folder)
+    // One process without workers: the kernel ends it with its owner.
+    text.replace("daemon off;", "daemon off;\nmaster_process off;")
+        .replace("/tmp/nginx", &folder)
         .replace("/dev/stderr", &format!("{folder}/error.log"))
         .replace("listen 8080;", &format!("listen {listen};"))
 }

@@ -10,6 +10,7 @@ mod options;
 /// One process on the bus, with its own way there.
 mod member;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 use tempfile::TempDir;
 
 pub use member::Member;
@@ -212,24 +214,34 @@ impl Topology {
     /// # Errors
     /// When `marketfeed-marketdata assign` fails.
     pub async fn assign(&mut self, shards: usize) -> Result<()> {
-        let from = self
-            .assignment
-            .is_file()
-            .then_some(self.assignment.as_path());
-        // Not in place: it reads the one while it writes the other, and whoever watches sees whole files only.
-        let next = self.folder.join("assignment.next.json");
+        let file = &self.assignment;
+        // It is replaced as a whole, so that whoever watches it sees whole ones only.
+        let from = file.is_file().then_some(file.as_path());
         let args = self
             .options
-            .assign_args(self.exchange_address, shards, from, &next);
-        Program::new(
-            "assign",
-            tools::binary(MARKETDATA)?,
-            self.folder.join("assign.log"),
-        )
-        .args(args)
-        .run(PATIENCE)
-        .await?;
-        fs::rename(&next, &self.assignment).context("cannot replace the assignment")
+            .assign_args(self.exchange_address, shards, from, file);
+        self.program("assign", MARKETDATA)?
+            .args(args)
+            .run(PATIENCE)
+            .await?;
+        Ok(())
+    }
+
+    /// Which shard has which symbol, by the assignment's file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn assigned(&self) -> Result<BTreeMap<String, u64>> {
+        let text = fs::read_to_string(&self.assignment).context("cannot read the assignment")?;
+        let file: Value = serde_json::from_str(&text).context("the assignment is no JSON")?;
+        let sources = file["sources"].as_array().into_iter().flatten();
+        let instruments =
+            sources.flat_map(|source| source["instruments"].as_array().into_iter().flatten());
+        let pairs = instruments
+            .map(|one| Some((one["symbol"].as_str()?.to_owned(), one["shard"].as_u64()?)));
+        pairs
+            .collect::<Option<_>>()
+            .context("the assignment has an instrument without a shard")
     }
 
     /// Starts the processes of a shard, and waits for nothing.
@@ -281,12 +293,7 @@ impl Topology {
     ///
     /// # Errors
     /// When it does not answer.
-    pub async fn truth(
-        &self,
-        venue: &str,
-        symbol: &str,
-        interval: &str,
-    ) -> Result<serde_json::Value> {
+    pub async fn truth(&self, venue: &str, symbol: &str, interval: &str) -> Result<Value> {
         let path = format!("/admin/truth?venue={venue}&symbol={symbol}&interval={interval}");
         http::get_json(self.exchange_address, &path).await
     }
