@@ -112,7 +112,8 @@ async fn a_cut_link_carries_nothing_and_refuses_and_a_healed_one_carries_what_wa
     server.write_all(b"ef").await.unwrap();
     // A new connection is closed, which also shows that the link has had the time to carry what came before.
     let mut refused = TcpStream::connect(link.addresses()[0]).await.unwrap();
-    assert_eq!(refused.read(&mut piece).await.unwrap_or(0), 0);
+    let refusal = tokio::time::timeout(PATIENCE, refused.read(&mut piece));
+    assert_eq!(refusal.await.unwrap().unwrap_or(0), 0);
     let nothing = |socket: &TcpStream| {
         let mut piece = [0; 1];
         socket.try_read(&mut piece).unwrap_err().kind() == std::io::ErrorKind::WouldBlock

@@ -64,8 +64,8 @@ pub enum Violation {
     Epoch {
         /// Of what.
         topic: Topic,
-        /// The highest so far.
-        highest: u64,
+        /// That of the close before.
+        last: u64,
         /// What came.
         got: u64,
     },
@@ -121,11 +121,9 @@ impl fmt::Display for Violation {
                 f,
                 "{topic}: rev {got} of {start_ms} came, {expected} was next"
             ),
-            Self::Epoch {
-                topic,
-                highest,
-                got,
-            } => write!(f, "{topic}: epoch fell from {highest} to {got}"),
+            Self::Epoch { topic, last, got } => {
+                write!(f, "{topic}: epoch fell from {last} to {got}")
+            }
             Self::Missed { topic, from, to } => {
                 write!(f, "{topic}: closes {from} to {to} can no longer be sent")
             }
@@ -268,12 +266,12 @@ fn faults_of(topic: &Topic, before: &[Entry], entry: &Entry) -> Vec<Violation> {
             got: entry.close_no,
         });
     }
-    if let Some(highest) = before.iter().map(|entry| entry.epoch).max()
-        && entry.epoch < highest
+    if let Some(last) = before.last()
+        && entry.epoch < last.epoch
     {
         found.push(Violation::Epoch {
             topic: topic(),
-            highest,
+            last: last.epoch,
             got: entry.epoch,
         });
     }
