@@ -8,6 +8,13 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use wire::ShardId;
+
+use crate::owner::Status;
+
+mod ownership;
+
+use ownership::Ownership;
 
 /// A counter; OpenMetrics adds `_total` to its name.
 pub(crate) type Count = Counter<u64, AtomicU64>;
@@ -93,6 +100,7 @@ pub struct Metrics {
     pub(crate) closes_waiting: Gauge,
     /// From a bar's end, by the venue's clock, to its commit, by ours: meaningful only live.
     pub(crate) bar_close_delay: Histogram,
+    ownership: Ownership,
 }
 
 /// Seconds: from the network's delay over the reorder window to an outage.
@@ -184,6 +192,7 @@ impl Metrics {
 
     fn register_outputs(&self, registry: &mut Registry) {
         self.register_trades(registry);
+        self.ownership.register(registry);
         registry.register(
             "bar_overflow",
             "Trades left out because a sum would have left its range",
@@ -214,6 +223,11 @@ impl Metrics {
             "From a bar's end by the venue's clock to its commit by ours",
             self.bar_close_delay.clone(),
         );
+    }
+
+    /// What this process is to the shard now.
+    pub(crate) fn set_shard(&self, shard: ShardId, status: &Status) {
+        self.ownership.set(shard, status);
     }
 
     /// Frames of a venue. Look it up once: it takes a lock.
@@ -271,6 +285,7 @@ impl Default for Metrics {
             publish_failed: Count::default(),
             closes_waiting: Gauge::default(),
             bar_close_delay: Histogram::new(DELAY_BUCKETS),
+            ownership: Ownership::default(),
         }
     }
 }
