@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::nats::request;
 
-/// The value of a shard's lease; none where there is no bucket or no lease yet.
+/// The owner that a shard's lease names; none where it was released, and where there is no bucket or no lease yet.
 ///
 /// # Errors
-/// When `server` does not answer.
+/// When `server` does not answer, or the lease is none.
 pub(super) async fn read(server: SocketAddr, shard: usize) -> Result<Option<String>> {
     let names = request(server, "$JS.API.STREAM.NAMES", "{}").await?;
     let names = names["streams"].as_array().into_iter().flatten();
@@ -36,9 +36,18 @@ pub(super) async fn read(server: SocketAddr, shard: usize) -> Result<Option<Stri
         let data = message["message"]["data"].as_str().unwrap_or_default();
         let text =
             decode(data).with_context(|| format!("the lease of shard {shard} is no text"))?;
-        return Ok(Some(text));
+        return holder(&text);
     }
     Ok(None)
+}
+
+/// Reads `{"owner":"...","released":false,...}`.
+fn holder(lease: &str) -> Result<Option<String>> {
+    let lease: Value = serde_json::from_str(lease).context("a lease is no JSON")?;
+    if lease["released"].as_bool() == Some(true) {
+        return Ok(None);
+    }
+    Ok(lease["owner"].as_str().map(str::to_owned))
 }
 
 /// Whether a key is the shard's: it ends with the shard's number.
@@ -74,6 +83,14 @@ fn decode(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lease_that_was_released_has_no_holder() {
+        let lease = |released| format!(r#"{{"owner":"a","claim":1,"released":{released}}}"#);
+        assert_eq!(holder(&lease(false)).unwrap().as_deref(), Some("a"));
+        assert_eq!(holder(&lease(true)).unwrap(), None);
+        assert!(holder("a").is_err());
+    }
 
     #[test]
     fn payloads_and_keys_are_read() {

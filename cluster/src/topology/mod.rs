@@ -189,17 +189,18 @@ impl Topology {
                 break;
             }
         }
-        let Some(lease) = answer? else {
+        let Some(holder) = answer? else {
             return Ok(None);
         };
-        if lease.replace(' ', "").contains("\"released\":true") {
-            return Ok(None);
-        }
         let of_shard = self
             .marketdata
             .iter()
             .filter(|member| member.shard() == Some(shard));
-        let holds = |member: &Member| lease.contains(&format!("\"{}\"", member.name()));
+        // Each start of a process adds something of its own to the name that it was given.
+        let holds = |member: &Member| {
+            let own = holder.strip_prefix(member.name());
+            own.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
         Ok(of_shard.map(holds).position(|holds| holds))
     }
 
