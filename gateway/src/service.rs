@@ -21,6 +21,7 @@ use crate::inbox::Inbox;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::options::{Options, STOP_MARGIN};
+use crate::replayer::{Replayer, replayer};
 use crate::seats::Seats;
 use crate::shard::{Place, Shard};
 
@@ -37,6 +38,7 @@ pub struct Service {
     router: Router,
     door: Door,
     shards: Vec<Shard>,
+    replayer: Replayer,
     catalogue: Catalogue,
     metrics: Metrics,
     ready: Option<Ready>,
@@ -102,13 +104,19 @@ impl Service {
         let connections_max = files::make_room(options.connections_max);
         let metrics = Metrics::register(registry);
         let count = options.shards.max(1);
+        let (questions, replayer) = replayer(&metrics);
         let mut shards = Vec::with_capacity(count);
         let mut inboxes = Vec::with_capacity(count);
         for index in 0..count {
             let place = Place { index, count };
-            let (shard, inbox) =
-                Shard::new(place, options.limits(), &options.topics, metrics.clone())
-                    .map_err(ServiceError::Shard)?;
+            let (shard, inbox) = Shard::new(
+                place,
+                options.limits(),
+                &options.topics,
+                questions.clone(),
+                metrics.clone(),
+            )
+            .map_err(ServiceError::Shard)?;
             shards.push(shard);
             inboxes.push(inbox);
         }
@@ -129,6 +137,7 @@ impl Service {
             broker,
             door,
             shards,
+            replayer,
             metrics,
             ready: None,
         })
@@ -220,6 +229,12 @@ impl Service {
             // A shard ends when it has drained, which is before the group is asked to stop.
             tasks.spawn_thread(format!("shard-{index}"), OnExit::StopOnFailure, run)?;
         }
+        self.replayer.start(
+            tasks,
+            &self.broker,
+            &self.options.scope,
+            &self.door.inboxes,
+        );
         let intake = Intake {
             broker: self.broker,
             scope: self.options.scope,
