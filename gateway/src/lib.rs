@@ -15,6 +15,9 @@ pub mod service;
 /// Which topics are carried, as far as is known.
 pub mod catalogue;
 
+/// What is answered over HTTP.
+pub mod http;
+
 /// Room in the table of open files.
 mod files;
 

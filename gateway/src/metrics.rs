@@ -216,6 +216,13 @@ impl Metrics {
         self.replays.get_or_create(&ReplayLabels { end }).inc();
     }
 
+    #[cfg(test)]
+    pub(crate) fn refused_bars(&self, why: &'static str) -> u64 {
+        self.refused_bars
+            .get_or_create(&RefusedLabels { why })
+            .get()
+    }
+
     fn not_passed_on(&self, count: u64, why: &'static str) {
         self.refused_bars
             .get_or_create(&RefusedLabels { why })

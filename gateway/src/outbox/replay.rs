@@ -64,6 +64,14 @@ impl Page {
             helped: false,
         }
     }
+
+    /// Its numbers and texts.
+    #[cfg(test)]
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.closes
+            .iter()
+            .map(|(close_no, text)| (*close_no, text.as_ref()))
+    }
 }
 
 /// The replays of one connection. Most have none: then it is one empty pointer.
