@@ -1,4 +1,8 @@
-//! Logs on stderr, and the registry that all metrics are in.
+//! Logs on stderr, the registry that all metrics are in, and traces.
+//!
+//! A trace is chosen where a frame comes from an exchange ([`Sampler`]) and carried on by [`TraceContext`]; each part
+//! of the path makes a [`Span`] of what it did and gives it to its [`Tracer`]. What is not sampled carries nothing and
+//! makes nothing. See `docs/decisions/0008-telemetry.md`.
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -10,6 +14,35 @@ use tracing_subscriber::util::TryInitError;
 use tracing_subscriber::{Layer, Registry as Subscriber, layer::SubscriberExt};
 
 use crate::args::{LogArgs, LogFormat};
+
+/// Where in which trace something is. Pure.
+mod trace;
+
+/// Which frames' traces are taken. Pure.
+mod sampler;
+
+/// One stretch of a trace. Pure.
+mod span;
+
+/// The handle by which components take part in traces.
+mod tracer;
+
+/// From the tracer's queue to a collector.
+#[cfg(any(test, feature = "otlp"))]
+mod export;
+
+/// How spans reach a collector, and what starts and ends that in a process.
+#[cfg(feature = "otlp")]
+pub mod otlp;
+
+/// A collector for tests.
+#[cfg(feature = "otlp-receiver")]
+pub mod receiver;
+
+pub use sampler::{ALL, Sampler};
+pub use span::{Span, SpanKind, Value};
+pub use trace::{TRACEPARENT, TraceContext, TraceId};
+pub use tracer::{Tracer, new_child, new_trace};
 
 /// Why logging did not begin.
 #[derive(Debug, thiserror::Error)]
