@@ -3,8 +3,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::interval::IntervalError;
-use crate::token::{TokenError, check_lower, join, shown, token};
+use crate::token::{TokenError, check_lower, shown, token};
 use crate::{Instrument, Interval, Symbol, Venue};
+
+mod checkpoint;
+
+mod grammar;
+
+use grammar::{Tokens, Written};
+
+pub use checkpoint::CheckpointSubject;
+pub use grammar::{Part, Role, Rule, Transport, grammar};
 
 token! {
     /// Names one feed on the bus. The operator's default is `<namespace>-<name>`.
@@ -142,51 +151,33 @@ impl SubjectFilter {
     }
 }
 
-const KLINE: &str = "kline";
-const BAR: &str = "bar";
-const OPEN: &str = "open";
-const CLOSED: &str = "closed";
+impl Kind {
+    /// The kind's line of the grammar.
+    #[must_use]
+    pub const fn rule(self) -> &'static Rule {
+        match self {
+            Self::Open => &grammar::OPEN,
+            Self::Closed => &grammar::CLOSED,
+            Self::Committed => &grammar::COMMITTED,
+        }
+    }
+}
 
 fn write(
     f: &mut fmt::Formatter<'_>,
     kind: Kind,
     scope: &Scope,
-    tokens: [&dyn fmt::Display; 3],
+    [venue, interval, symbol]: [&dyn fmt::Display; 3],
 ) -> fmt::Result {
-    let [venue, interval, symbol] = tokens;
-    match kind {
-        Kind::Open => join(
-            f,
-            '.',
-            &[
-                &KLINE,
-                &scope.env,
-                &scope.region,
-                venue,
-                interval,
-                symbol,
-                &OPEN,
-            ],
-        ),
-        Kind::Closed => join(
-            f,
-            '.',
-            &[
-                &KLINE,
-                &scope.env,
-                &scope.region,
-                venue,
-                interval,
-                symbol,
-                &CLOSED,
-            ],
-        ),
-        Kind::Committed => join(
-            f,
-            '.',
-            &[&BAR, &scope.env, &scope.region, venue, interval, symbol],
-        ),
-    }
+    let Scope { env, region } = scope;
+    let tokens: Tokens<&dyn fmt::Display> = Tokens {
+        env,
+        region,
+        venue,
+        interval,
+        symbol,
+    };
+    fmt::Display::fmt(&Written(kind.rule(), &tokens), f)
 }
 
 impl fmt::Display for Subject {
@@ -220,24 +211,15 @@ impl fmt::Display for SubjectFilter {
 impl FromStr for Subject {
     type Err = SubjectError;
     fn from_str(text: &str) -> Result<Self, SubjectError> {
-        let tokens: Vec<&str> = text.split('.').collect();
-        let (kind, env, region, venue, interval, symbol) = match tokens[..] {
-            [KLINE, env, region, venue, interval, symbol, OPEN] => {
-                (Kind::Open, env, region, venue, interval, symbol)
-            }
-            [KLINE, env, region, venue, interval, symbol, CLOSED] => {
-                (Kind::Closed, env, region, venue, interval, symbol)
-            }
-            [BAR, env, region, venue, interval, symbol] => {
-                (Kind::Committed, env, region, venue, interval, symbol)
-            }
-            _ => return Err(SubjectError::Shape(shown(text))),
-        };
+        let (kind, tokens) = [Kind::Open, Kind::Closed, Kind::Committed]
+            .into_iter()
+            .find_map(|kind| Some((kind, kind.rule().read(text)?)))
+            .ok_or_else(|| SubjectError::Shape(shown(text)))?;
         Ok(Self {
             kind,
-            scope: Scope::new(env, region)?,
-            instrument: Instrument::new(Venue::new(venue)?, Symbol::new(symbol)?),
-            interval: interval.parse()?,
+            scope: Scope::new(tokens.env, tokens.region)?,
+            instrument: Instrument::new(Venue::new(tokens.venue)?, Symbol::new(tokens.symbol)?),
+            interval: tokens.interval.parse()?,
         })
     }
 }
@@ -287,6 +269,7 @@ mod tests {
         let subject: Subject = OPEN_TEXT.parse().unwrap();
         let mut filter = SubjectFilter::all(Kind::Open, &subject.scope);
         assert_eq!(filter.to_string(), "kline.default-crypto.eu.*.*.*.open");
+        assert_eq!(filter.to_string(), Kind::Open.rule().filter(&subject.scope));
         assert!(filter.matches(&subject));
         assert!(!filter.matches(&subject.with_kind(Kind::Closed)));
         filter.symbol = Some(Symbol::new("ETH-USDT").unwrap());

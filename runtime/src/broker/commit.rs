@@ -2,10 +2,9 @@
 #![deny(clippy::disallowed_methods)]
 
 use std::collections::HashMap;
-use std::fmt;
 
 use bytes::Bytes;
-use wire::subject::Kind;
+use wire::subject::{CheckpointSubject, Kind};
 use wire::{Instrument, Scope};
 
 use super::BATCH_MAX;
@@ -69,35 +68,6 @@ impl Commit {
             }
         }
         Ok(())
-    }
-}
-
-/// The address of an instrument's checkpoint: `ckpt.<env>.<region>.<venue>.<symbol>`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CheckpointSubject {
-    /// Whose.
-    pub scope: Scope,
-    /// Of what.
-    pub instrument: Instrument,
-}
-
-impl CheckpointSubject {
-    /// The instrument's.
-    #[must_use]
-    pub fn new(scope: &Scope, instrument: &Instrument) -> Self {
-        Self {
-            scope: scope.clone(),
-            instrument: instrument.clone(),
-        }
-    }
-}
-
-impl fmt::Display for CheckpointSubject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { scope, instrument } = self;
-        let Scope { env, region } = scope;
-        let Instrument { venue, symbol } = instrument;
-        write!(f, "ckpt.{env}.{region}.{venue}.{symbol}")
     }
 }
 

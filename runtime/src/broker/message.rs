@@ -69,7 +69,8 @@ impl BarMessage {
 /// A close with its place in the log.
 #[derive(Debug, Clone)]
 pub struct SequencedClose {
-    /// The log's number, +1 a close over all topics. What a reader resumes by.
+    /// Its place in the log: rises with each close, not by one (checkpoints and other topics have places too). What a
+    /// reader resumes by.
     pub sequence: u64,
     /// The close.
     pub message: BarMessage,

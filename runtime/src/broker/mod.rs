@@ -25,14 +25,13 @@ pub mod memory;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 
-pub use commit::{
-    CheckpointSubject, CheckpointWrite, Commit, Committed, StoredCheckpoint, commit_alone,
-};
+pub use commit::{CheckpointWrite, Commit, Committed, StoredCheckpoint, commit_alone};
 pub use error::{
     Closed, CommitError, DecodeError, PublishError, ReadError, SubscribeError, WrongKind,
 };
 pub use lease::{LeaseEntry, LeaseError, Leases};
 pub use message::{BarMessage, SequencedClose};
+pub use wire::subject::CheckpointSubject;
 
 /// The most messages in one commit, closes and checkpoints together: what NATS takes as one atomic publish (server
 /// 2.12, ADR-50).
@@ -107,6 +106,11 @@ pub trait Broker: Send + Sync + 'static {
         max: usize,
     ) -> Result<Replay, ReadError>;
 }
+
+/// All that whoever publishes needs.
+pub trait Bus: Broker + Leases {}
+
+impl<T: Broker + Leases> Bus for T {}
 
 /// Where open bars arrive.
 #[async_trait]

@@ -5,7 +5,9 @@
 )]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use wire::subject::Kind;
 use wire::{
     Bar, Candle, Completeness, Instrument, Interval, Price, Scope, Subject, SubjectFilter, Symbol,
@@ -13,14 +15,17 @@ use wire::{
 };
 
 use crate::broker::{
-    BarMessage, Broker, CloseStart, CloseSubscription, CommitError, Drained, OpenSubscription,
-    SequencedClose, commit_alone,
+    self, BarMessage, CheckpointSubject, CheckpointWrite, CloseStart, CloseSubscription, Commit,
+    CommitError, Committed, Drained, OpenSubscription, SequencedClose, StoredCheckpoint,
+    commit_alone,
 };
 
 /// The bus under test and the scope that the cases use.
 pub(super) struct Bus {
-    pub(super) broker: Arc<dyn Broker>,
+    pub(super) broker: Arc<dyn broker::Bus>,
     pub(super) scope: Scope,
+    /// Markers that were committed: see [`Bus::whole_log`].
+    markers: AtomicU64,
 }
 
 /// What a bar is of, written `venue/interval/symbol`.
@@ -28,11 +33,16 @@ pub(super) const BTC_1S: &str = "binance-spot/1s/BTC-USDT";
 pub(super) const BTC_1M: &str = "binance-spot/1m/BTC-USDT";
 pub(super) const ETH_1S: &str = "binance-spot/1s/ETH-USDT";
 pub(super) const USD_1S: &str = "coinbase/1s/BTC-USD";
+/// No case uses it for anything but the log's end.
+const MARKER: &str = "coinbase/1m/END-OF";
 
 impl Bus {
-    pub(super) fn new(broker: Arc<dyn Broker>) -> Self {
-        let scope = Scope::new("contract", "eu").expect("valid words");
-        Self { broker, scope }
+    pub(super) fn new(broker: Arc<dyn broker::Bus>, scope: Scope) -> Self {
+        Self {
+            broker,
+            scope,
+            markers: AtomicU64::new(0),
+        }
     }
 
     /// An open bar; `at` is its number of intervals since 1970, its epoch and its seq.
@@ -86,6 +96,52 @@ impl Bus {
         commit_alone(self.broker.as_ref(), bars)
             .await
             .expect_err("refused")
+    }
+
+    pub(super) fn checkpoint(&self, of: &str) -> CheckpointSubject {
+        CheckpointSubject::new(&self.scope, &parse(of).0)
+    }
+
+    /// A checkpoint of the instrument that replaces the one with sequence `expect`.
+    pub(super) fn write(&self, of: &str, expect: u64, says: &'static str) -> CheckpointWrite {
+        CheckpointWrite {
+            subject: self.checkpoint(of),
+            expect,
+            json: Bytes::from_static(says.as_bytes()),
+        }
+    }
+
+    pub(super) async fn commit_with(
+        &self,
+        closes: impl Into<Vec<BarMessage>>,
+        checkpoints: impl Into<Vec<CheckpointWrite>>,
+    ) -> Result<Committed, CommitError> {
+        let commit = Commit {
+            closes: closes.into(),
+            checkpoints: checkpoints.into(),
+        };
+        self.broker.commit(&commit).await
+    }
+
+    pub(super) async fn stored(&self, of: &[&str]) -> Vec<Option<StoredCheckpoint>> {
+        let subjects: Vec<_> = of.iter().map(|of| self.checkpoint(of)).collect();
+        self.broker.checkpoints(&subjects).await.expect("read")
+    }
+
+    /// All closes that the log holds, up to a marker that is committed now.
+    pub(super) async fn whole_log(&self) -> Vec<SequencedClose> {
+        let close_no = self.markers.fetch_add(1, Ordering::Relaxed) + 1;
+        self.commit(&[self.close(MARKER, close_no, 1)]).await;
+        let marker = (MARKER.to_owned(), close_no);
+        let mut reader = self.read(CloseStart::First).await;
+        let mut closes = Vec::new();
+        while closes.last().map(shown_close).as_ref() != Some(&marker) {
+            closes.extend(take(&mut *reader, 1, 1).await);
+        }
+        let rises = |pair: &[SequencedClose]| pair[0].sequence < pair[1].sequence;
+        assert!(closes.windows(2).all(rises), "sequences rise");
+        closes.retain(|close| shown_close(close).0 != MARKER);
+        closes
     }
 
     pub(super) async fn watch(&self) -> Box<dyn OpenSubscription> {

@@ -7,30 +7,55 @@ mod bars;
 
 mod closes;
 
+mod fence;
+
+mod leases;
+
 mod open;
+
+mod retention;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Broker;
+use wire::Scope;
+
+use super::Bus as AnyBus;
 use bars::Bus;
 
-/// Runs every case on a bus of its own. `make` is given how many closes the bus shall hold and
-/// returns an empty one.
+/// What a bus drops when it holds as many closes as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// The oldest of all: a reader that falls off is told which sequences it lost.
+    Overall,
+    /// The oldest of the topic that gets a new one: the log has holes, and a reader that falls off
+    /// finds them by `close_no`.
+    PerTopic,
+}
+
+/// Runs every case on a bus of its own. `make` is given the bus's scope, another one each time, and
+/// how many closes it shall hold in the way of `retention`; it returns an empty one.
 ///
 /// # Panics
 /// When a case fails, after naming it.
-pub async fn run<F, B>(make: F)
+pub async fn run<F, B>(retention: Retention, make: F)
 where
-    F: Fn(usize) -> B,
-    B: Future<Output = Arc<dyn Broker>>,
+    F: Fn(Scope, usize) -> B,
+    B: Future<Output = Arc<dyn AnyBus>>,
 {
+    let mut count = 0_usize;
+    let mut new_bus = async || {
+        count += 1;
+        // Two valid words, whatever the number.
+        let scope = Scope::new(&format!("contract-{count}"), "eu");
+        let scope = scope.unwrap_or_else(|error| panic!("{error}"));
+        Bus::new(make(scope.clone(), CLOSES_MAX).await, scope)
+    };
     macro_rules! cases {
         ($($module:ident::$case:ident),* $(,)?) => {$(
             let name = concat!(stringify!($module), "::", stringify!($case));
-            let bus = Bus::new(make(CLOSES_MAX).await);
-            within(name, $module::$case(bus)).await;
+            within(name, $module::$case(new_bus().await)).await;
         )*};
     }
     cases![
@@ -46,22 +71,43 @@ where
         open::the_bus_ends,
         closes::a_reader_gets_all_in_order_with_sequences,
         closes::a_batch_is_all_or_nothing,
-        closes::a_break_in_close_no_is_refused,
-        closes::a_fallen_epoch_is_fenced_off,
         closes::a_long_batch_is_refused,
         closes::an_open_bar_is_refused,
         closes::filters_choose_and_sequences_skip,
         closes::readers_begin_where_they_ask,
         closes::a_reader_resumes_by_sequence,
         closes::a_place_beyond_the_end_is_refused,
-        closes::a_reader_that_falls_off_is_told_what_it_lost,
-        closes::readers_are_independent_and_publishers_wait_for_none,
         closes::a_dropped_drain_loses_nothing,
         closes::a_waiting_reader_is_woken,
         closes::replay_of_one_topic,
-        closes::replay_says_what_has_aged_out,
         closes::the_bus_ends,
+        fence::a_stale_expectation_is_refused_whole,
+        fence::what_is_there_is_not_made_anew,
+        fence::of_two_owners_one_wins_each_time,
+        fence::a_commit_of_checkpoints_alone_takes_over,
+        fence::closes_come_with_their_checkpoints,
+        fence::checkpoints_read_back_in_order,
+        fence::a_repeated_commit_is_refused_and_the_checkpoints_tell,
+        leases::a_lease_is_made_once_and_changed_by_who_knows_it,
+        leases::of_two_takers_one_wins,
     ];
+    match retention {
+        Retention::Overall => {
+            cases![
+                retention::a_reader_that_falls_off_is_told_what_it_lost,
+                retention::publishers_wait_for_no_reader_and_tell_it,
+                retention::replay_says_what_has_aged_out_of_all,
+            ];
+        }
+        Retention::PerTopic => {
+            cases![
+                retention::a_reader_that_falls_off_finds_the_oldest_of_its_topic,
+                retention::publishers_wait_for_no_reader,
+                retention::other_topics_push_nothing_out,
+            ];
+        }
+    }
+    cases![retention::replay_says_what_has_aged_out];
 }
 
 /// Closes a bus under test holds: few, so that a case can outrun them.

@@ -8,7 +8,7 @@ use wire::{
 };
 
 use super::*;
-use crate::broker::contract;
+use crate::broker::{Bus, Closed, Drained, commit_alone, contract};
 
 fn broker(closes_max: usize, subjects_max: usize) -> MemoryBroker {
     MemoryBroker::new(Options {
@@ -46,7 +46,8 @@ fn scope() -> Scope {
 
 #[tokio::test]
 async fn passes_the_contract() {
-    contract::run(async |closes_max| Arc::new(broker(closes_max, 10)) as Arc<dyn Broker>).await;
+    let make = async |_, closes_max| Arc::new(broker(closes_max, 10)) as Arc<dyn Bus>;
+    contract::run(contract::Retention::Overall, make).await;
 }
 
 #[tokio::test]
@@ -85,16 +86,36 @@ async fn further_subjects_are_refused_whole() {
     bus.publish_open(&[open("B-USD")]).await.unwrap();
 
     let close = |symbol| message(symbol, true, 1);
-    bus.commit_closes(&[close("A-USD"), close("B-USD")])
+    commit_alone(&bus, &[close("A-USD"), close("B-USD")])
         .await
         .unwrap();
-    let refused = bus
-        .commit_closes(&[message("A-USD", true, 2), close("C-USD")])
-        .await;
+    let refused = commit_alone(&bus, &[message("A-USD", true, 2), close("C-USD")]).await;
     assert_eq!(refused, Err(CommitError::TooManySubjects { max: 2 }));
-    bus.commit_closes(&[message("A-USD", true, 2)])
+    commit_alone(&bus, &[message("A-USD", true, 2)])
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn all_that_was_committed_outlives_the_bus() {
+    let bus = broker(10, 10);
+    let open = SubjectFilter::all(Kind::Open, &scope());
+    let closes = SubjectFilter::all(Kind::Committed, &scope());
+    let mut watcher = bus.subscribe_open(open).await.unwrap();
+    let reader = bus.subscribe_closes(closes, CloseStart::First).await;
+    let mut reader = reader.unwrap();
+    bus.publish_open(&[message("A-USD", false, 1)])
+        .await
+        .unwrap();
+    let sent = [message("A-USD", true, 1), message("A-USD", true, 2)];
+    commit_alone(&bus, &sent).await.unwrap();
+    drop(bus);
+    let (mut bars, mut closes) = (Vec::new(), Vec::new());
+    assert_eq!(watcher.drain(&mut bars).await, Ok(()));
+    assert_eq!(watcher.drain(&mut bars).await, Err(Closed));
+    assert_eq!(reader.drain(10, &mut closes).await, Ok(Drained::Closes));
+    assert_eq!(reader.drain(10, &mut closes).await, Err(Closed));
+    assert_eq!((bars.len(), closes.len()), (1, 2));
 }
 
 #[test]
