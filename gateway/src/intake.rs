@@ -9,6 +9,7 @@ use runtime::broker::{
     BarMessage, Broker, CloseStart, CloseSubscription, Closed, Drained, OpenSubscription,
     SequencedClose, SubscribeError,
 };
+use runtime::telemetry::{BusCall, Tracer};
 use wire::subject::Kind;
 use wire::{Scope, SubjectFilter};
 
@@ -36,6 +37,7 @@ pub(crate) struct Intake {
     pub(crate) inboxes: Arc<[Inbox]>,
     pub(crate) catalogue: Catalogue,
     pub(crate) metrics: Metrics,
+    pub(crate) tracer: Tracer,
 }
 
 impl Intake {
@@ -64,6 +66,7 @@ impl Intake {
         loop {
             bars.drain(&mut messages).await?;
             retry.reset();
+            let receipt = BusCall::receive(&self.tracer, &mut messages);
             self.metrics.received_open(messages.len());
             for inbox in self.inboxes.iter() {
                 let overtaken = inbox.put_opens(&messages);
@@ -71,6 +74,7 @@ impl Intake {
             }
             // Last: a client that connects when it sees a topic listed reaches a shard that has it.
             self.catalogue.learn(messages.iter());
+            receipt.end(&self.tracer, self.broker.as_ref(), &messages, None);
             messages.clear();
         }
     }
@@ -114,6 +118,10 @@ impl Intake {
                     .lagged(to.saturating_sub(from).saturating_add(1));
             }
             retry.reset();
+            let receipt = BusCall::receive(
+                &self.tracer,
+                closes.iter_mut().map(|close| &mut close.message),
+            );
             self.metrics.received_closes(closes.len());
             if let Some(last) = closes.last() {
                 *from = CloseStart::After(last.sequence);
@@ -126,6 +134,8 @@ impl Intake {
             // Last, as for the open bars.
             self.catalogue
                 .learn(closes.iter().map(|close| &close.message));
+            let taken = closes.iter().map(|close| &close.message);
+            receipt.end(&self.tracer, self.broker.as_ref(), taken, None);
             closes.clear();
             self.wait_for_room().await;
         }

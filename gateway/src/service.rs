@@ -109,7 +109,7 @@ impl Service {
             let (shard, inbox) =
                 Shard::new(place, options.limits(), &options.topics, metrics.clone())
                     .map_err(ServiceError::Shard)?;
-            shards.push(shard);
+            shards.push(shard.traced(options.tracer.clone()));
             inboxes.push(inbox);
         }
         let door = Door {
@@ -226,6 +226,7 @@ impl Service {
             inboxes: Arc::clone(&self.door.inboxes),
             catalogue: self.catalogue,
             metrics: self.metrics,
+            tracer: self.options.tracer,
         };
         tasks.spawn_until_stop("intake-open", OnExit::StopAll, intake.clone().run_opens());
         tasks.spawn_until_stop("intake-closes", OnExit::StopAll, intake.run_closes());

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
+use runtime::telemetry::Tracer;
 use slab::Slab;
 use wire::Instrument;
 use wire::api::TopicEntry;
@@ -21,6 +22,7 @@ use crate::inbox::{Arrival, Contents, Inbox};
 use crate::metrics::Metrics;
 use crate::native::Session;
 use crate::pacer::Pacer;
+use crate::traced::Traced;
 use crate::{liveness, native};
 
 /// What bounds a shard and its connections.
@@ -117,6 +119,12 @@ impl Shard {
         Ok((shard, inbox))
     }
 
+    /// The shard, with the last spans of sampled bars going there.
+    pub(crate) fn traced(mut self, tracer: Tracer) -> Self {
+        self.work.traced = Traced::new(tracer);
+        self
+    }
+
     /// Runs until it was told to drain and the last connection is gone.
     ///
     /// # Errors
@@ -205,12 +213,16 @@ impl Shard {
         let bars = opens.len() + closes.len();
         for message in closes {
             let taken = self.hub.handle_close(&message.bar, &message.json);
+            let traced = &mut self.work.traced;
+            traced.handle_taken(&mut self.hub, &message, taken);
             self.count_once(taken);
         }
         for message in opens.into_values() {
             let taken = self
                 .hub
                 .handle_open(self.work.now_ms, &message.bar, &message.json);
+            let traced = &mut self.work.traced;
+            traced.handle_taken(&mut self.hub, &message, taken);
             self.count_once(taken);
         }
         if let Some(over) = drain {
@@ -334,6 +346,7 @@ impl Shard {
             conn.deadline_ms = deadline_ms;
         }
         self.visits = visits;
+        self.work.traced.handle_time(self.work.now_ms);
         self.count();
     }
 
@@ -354,6 +367,13 @@ impl Shard {
                 counter.inc_by(count);
             }
         }
+        let seconds = |ms: u64| Duration::from_millis(ms).as_secs_f64();
+        for lag_ms in self.work.write_lags_ms.drain(..) {
+            self.metrics.write_lag.observe(seconds(lag_ms));
+        }
+        for age_ms in self.work.pong_ages_ms.drain(..) {
+            self.metrics.pong_age.observe(seconds(age_ms));
+        }
     }
 
     fn remove(&mut self, key: ConnId, reason: CloseReason) {
@@ -369,6 +389,7 @@ impl Shard {
             conn_id = conn.id,
             close_reason = reason.label(),
             code = reason.code(),
+            lag_ms = conn.liveness.lag_ms(self.work.now_ms),
             "closed"
         );
     }

@@ -49,6 +49,9 @@ pub mod aggregate;
 /// The numbers that bars are published under. Pure.
 pub mod publish;
 
+/// Which bars a sampled trade is in. Pure.
+mod trace;
+
 /// The shell around one shard.
 mod shard;
 

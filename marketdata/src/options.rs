@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runtime::backoff;
+use runtime::telemetry::Tracer;
 use wire::{Interval, Scope, ShardCount, Symbol, Venue};
 
 use crate::clock::STEP_MAX_MS;
@@ -32,6 +33,8 @@ pub struct Options {
     pub session: session::Options,
     /// Waits between attempts to connect.
     pub reconnect: backoff::Options,
+    /// Which frames are traced, and where their spans go.
+    pub tracer: Tracer,
 }
 
 /// One message may move the venue's clock this far, and a damaged one must not close a bar that has not ended.
@@ -75,6 +78,7 @@ impl Options {
                 base: Duration::from_millis(500),
                 cap: Duration::from_secs(30),
             },
+            tracer: Tracer::off(),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use runtime::telemetry::TraceContext;
 use wire::{Bar, Candle, Completeness, Instrument, Interval, Topic};
 
 use crate::listing::Listed;
@@ -145,6 +146,8 @@ pub struct Spooled {
     pub interval: usize,
     /// The bar.
     pub bar: Bar,
+    /// The trace that it is part of, if it is sampled.
+    pub trace: Option<TraceContext>,
 }
 
 impl Spool {
@@ -259,6 +262,7 @@ mod tests {
                 series: 0,
                 interval: 0,
                 bar: numberer.close(&content(0, 0), 6),
+                trace: None,
             });
         }
         let numbers = |spool: &Spool, max| -> Vec<u64> {

@@ -131,6 +131,7 @@ impl Service {
                 when_full: self.options.when_full,
                 metrics: self.handle.metrics.clone(),
                 rng: fastrand::Rng::new(),
+                tracer: self.options.tracer.clone(),
             };
             let shard = Shard::new(Core::new(config, epoch, members), inbox, context);
             tasks.spawn(format!("shard-{number}"), OnExit::StopAll, shard.run());
@@ -158,6 +159,7 @@ impl Service {
                     carriage: self.handle.carriage.clone(),
                     clocks: Mutex::default(),
                     begun,
+                    tracer: self.options.tracer.clone(),
                 };
                 let mut rng = fastrand::Rng::new();
                 let backoff = Backoff::new(self.options.reconnect, rng.fork());

@@ -155,6 +155,7 @@ fn intake(scripts: Vec<Option<Script>>) -> (Intake, Arc<Scripted>, mio::Poll) {
         inboxes: Arc::new([Inbox::new(waker)]),
         catalogue: Catalogue::default(),
         metrics: Metrics::default(),
+        tracer: Tracer::off(),
     };
     (intake, broker, poll)
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use runtime::telemetry::TraceContext;
 use wire::{Bar, Instrument, Interval, Trade};
 
 use crate::aggregate::{
@@ -11,6 +12,7 @@ use crate::aggregate::{
 use crate::listing::Listed;
 use crate::publish::{Content, Numberer, Spool, Spooled};
 use crate::route::Input;
+use crate::trace::TraceSlots;
 
 /// A shard's engine, with what joins it to connections on one side and to topics on the other.
 ///
@@ -32,6 +34,7 @@ pub(crate) struct Core {
     closed: VecDeque<(SeriesIndex, Closed)>,
     numberer: Numberer,
     spool: Spool,
+    traces: TraceSlots,
 }
 
 /// Bars that are closed before the shell asks for them. A bar takes trades until it is fetched, so that each input
@@ -66,6 +69,7 @@ impl Core {
         let listed = members.iter().map(|member| &member.listed);
         Self {
             numberer: Numberer::new(epoch, listed, &intervals),
+            traces: TraceSlots::new(&intervals),
             connections: vec![0; series.len()],
             newest_ms: vec![i64::MIN; series.len()],
             engine,
@@ -114,6 +118,8 @@ impl Core {
             }
             Input::Up { series, venue_ms } => self.handle_up(series as usize, venue_ms),
             Input::Down { series } => self.handle_down(series as usize),
+            // It is the shell's, which makes spans.
+            Input::Sampled { .. } => {}
         }
         None
     }
@@ -180,10 +186,13 @@ impl Core {
                 self.fetch_closed();
             }
             let content = self.content(index, &closed_as_open(&closed));
+            let bar = self.numberer.close(&content, publish_time_ms);
+            let trace = self.take_trace(content.series, &bar);
             self.spool.push(Spooled {
                 series: content.series,
                 interval: content.interval,
-                bar: self.numberer.close(&content, publish_time_ms),
+                bar,
+                trace,
             });
         }
         self.fetch_closed();
@@ -203,11 +212,27 @@ impl Core {
         }
     }
 
-    /// The next open bar that has changed since it was last given. To be drained before anything else is handled.
-    pub(crate) fn poll_open(&mut self, publish_time_ms: i64) -> Option<Bar> {
+    /// The next open bar that has changed since it was last given, with its trace if it is sampled. To be drained
+    /// before anything else is handled.
+    pub(crate) fn poll_open(
+        &mut self,
+        publish_time_ms: i64,
+    ) -> Option<(Bar, Option<TraceContext>)> {
         let (index, open) = self.engine.poll_open()?;
         let content = self.content(index, &open);
-        Some(self.numberer.open(&content, publish_time_ms))
+        let bar = self.numberer.open(&content, publish_time_ms);
+        let trace = self.take_trace(content.series, &bar);
+        Some((bar, trace))
+    }
+
+    /// A sampled trade of this time is in its instrument's bars.
+    pub(crate) fn handle_traced(&mut self, series: u32, time_ms: i64, context: TraceContext) {
+        self.traces.handle_trade(series, time_ms, context);
+    }
+
+    fn take_trace(&mut self, series: usize, bar: &Bar) -> Option<TraceContext> {
+        let series = u32::try_from(series).ok()?;
+        self.traces.take(series, bar.interval, bar.start_ms)
     }
 
     /// All open bars are to be given again.

@@ -1,23 +1,30 @@
 //! The shell around one shard: inbox in, closes and open bars out to the bus.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use runtime::backoff::{self, Backoff};
 use runtime::broker::{BATCH_MAX, BarMessage, Broker, CommitError, commit_alone};
+use runtime::telemetry::{BusCall, Tracer};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use wire::Scope;
 
 use crate::metrics::{Metrics, Sparse};
 use crate::options::WhenFull;
+use crate::publish::Spooled;
 use crate::route::Input;
 
 mod core;
 
 mod tally;
 
+/// The spans of sampled trades as they come to their bars.
+mod sampled;
+
 pub(crate) use self::core::{Core, Member};
+use self::sampled::SampledTrades;
 use self::tally::Tally;
 
 /// Inputs that wait for a shard. A shard takes some two million a second: a full inbox means that it was away for
@@ -53,6 +60,8 @@ pub(crate) struct Shard {
     /// When to try again, after a commit that failed.
     retry_at: Option<Instant>,
     publish_told: Sparse,
+    tracer: Tracer,
+    sampled: SampledTrades,
 }
 
 /// What a shard needs besides its core.
@@ -63,6 +72,7 @@ pub(crate) struct ShardContext {
     pub(crate) when_full: WhenFull,
     pub(crate) metrics: Metrics,
     pub(crate) rng: fastrand::Rng,
+    pub(crate) tracer: Tracer,
 }
 
 impl Shard {
@@ -80,6 +90,8 @@ impl Shard {
             backoff: Backoff::new(RETRY, context.rng),
             retry_at: None,
             publish_told: Sparse::default(),
+            sampled: SampledTrades::new(context.tracer.clone()),
+            tracer: context.tracer,
         }
     }
 
@@ -126,8 +138,13 @@ impl Shard {
 
     fn handle_inputs(&mut self, inputs: &mut Vec<Input>) {
         for input in inputs.drain(..) {
+            self.sampled.handle_input(&input);
             if let Some((outcome, instrument)) = self.core.handle_input(&input) {
                 self.tally.handle_outcome(outcome, instrument);
+                if let Some(traced) = self.sampled.poll_traced(&input, outcome, instrument) {
+                    self.core
+                        .handle_traced(traced.series, traced.time_ms, traced.context);
+                }
             }
             // At once: the engine keeps no more than a few hundred of an instrument.
             while let Some((instrument, event)) = self.core.poll_event() {
@@ -147,13 +164,16 @@ impl Shard {
 
     async fn commit(&mut self) -> Result<(), CommitError> {
         while !self.core.spool().is_empty() {
-            let batch: Vec<BarMessage> = self
-                .core
-                .spool()
-                .batch(BATCH_MAX / 2)
-                .map(|close| BarMessage::new(&self.scope, close.bar.clone()))
-                .collect();
-            match commit_alone(self.broker.as_ref(), &batch).await {
+            let message = |close: &Spooled| {
+                BarMessage::new(&self.scope, close.bar.clone()).with_trace(close.trace)
+            };
+            let batch = self.core.spool().batch(BATCH_MAX / 2).map(message);
+            let mut batch: Vec<BarMessage> = batch.collect();
+            let call = BusCall::publish(&self.tracer, &mut batch);
+            let committed = commit_alone(self.broker.as_ref(), &batch).await;
+            let error = committed.as_ref().err().map(|error| error as &dyn Display);
+            call.end(&self.tracer, self.broker.as_ref(), &batch, error);
+            match committed {
                 Ok(_) => self.handle_committed(&batch),
                 Err(error) if error.is_terminal() => return Err(error),
                 Err(error) => {
@@ -188,13 +208,17 @@ impl Shard {
 
     async fn publish_open(&mut self) {
         let now_ms = wall_ms();
-        let bars: Vec<BarMessage> = std::iter::from_fn(|| self.core.poll_open(now_ms))
-            .map(|bar| BarMessage::new(&self.scope, bar))
+        let mut bars: Vec<BarMessage> = std::iter::from_fn(|| self.core.poll_open(now_ms))
+            .map(|(bar, trace)| BarMessage::new(&self.scope, bar).with_trace(trace))
             .collect();
         if bars.is_empty() {
             return;
         }
-        match self.broker.publish_open(&bars).await {
+        let call = BusCall::publish(&self.tracer, &mut bars);
+        let sent = self.broker.publish_open(&bars).await;
+        let error = sent.as_ref().err().map(|error| error as &dyn Display);
+        call.end(&self.tracer, self.broker.as_ref(), &bars, error);
+        match sent {
             Ok(()) => {
                 let count = u64::try_from(bars.len()).unwrap_or(u64::MAX);
                 self.metrics.open_published.inc_by(count);

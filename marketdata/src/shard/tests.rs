@@ -108,6 +108,7 @@ fn shard(
         when_full,
         metrics: Metrics::default(),
         rng: fastrand::Rng::with_seed(1),
+        tracer: Tracer::off(),
     };
     let core = Core::new(Config::new([Interval::S1]), 1, &members);
     (Shard::new(core, inbox, context), broker, scope)

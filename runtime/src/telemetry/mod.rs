@@ -27,6 +27,12 @@ mod span;
 /// The handle by which components take part in traces.
 mod tracer;
 
+/// The names of spans and of what they say. Pure.
+pub mod names;
+
+/// Spans of bars on the bus, which both of its ends make.
+mod bars;
+
 /// From the tracer's queue to a collector.
 #[cfg(any(test, feature = "otlp"))]
 mod export;
@@ -39,6 +45,7 @@ pub mod otlp;
 #[cfg(feature = "otlp-receiver")]
 pub mod receiver;
 
+pub use bars::BusCall;
 pub use sampler::{ALL, Sampler};
 pub use span::{Span, SpanKind, Value};
 pub use trace::{TRACEPARENT, TraceContext, TraceId};

@@ -31,6 +31,7 @@ impl Tracer {
         Self::default()
     }
 
+    #[cfg(any(test, feature = "otlp"))]
     pub(super) fn new(
         samples_per_million: u32,
         queue: mpsc::Sender<Span>,

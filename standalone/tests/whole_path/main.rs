@@ -19,3 +19,5 @@ mod elsewhere;
 mod bad_input;
 
 mod binary;
+
+mod traces;

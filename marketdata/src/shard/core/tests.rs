@@ -76,16 +76,16 @@ fn open_bars_bear_what_is_committed() {
     let mut core = core();
     core.handle_input(&UP);
     core.handle_input(&trade(1, T0 + 10));
-    let open = core.poll_open(9).unwrap();
+    let (open, _) = core.poll_open(9).unwrap();
     assert_eq!((open.close_no, open.seq, open.closed), (0, 1, false));
     assert!(core.poll_open(9).is_none());
     core.handle_input(&clock(T0 + 3_100));
     assert_eq!(core.collect(100, 9), 1);
-    assert_eq!(core.poll_open(9).unwrap().close_no, 0);
+    assert_eq!(core.poll_open(9).unwrap().0.close_no, 0);
     assert!(core.poll_open(9).is_none());
     core.handle_committed(1);
     core.handle_republish();
-    let open = core.poll_open(9).unwrap();
+    let (open, _) = core.poll_open(9).unwrap();
     assert_eq!((open.close_no, open.start_ms), (1, T0 + 3_000));
     assert!(core.spool().is_empty());
 }
