@@ -1,4 +1,5 @@
 //! Traces to a collector over a real connection: what arrives, and what happens when it is away.
+#![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};

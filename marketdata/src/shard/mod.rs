@@ -200,9 +200,8 @@ impl Shard {
         let now_ms = wall_ms();
         for message in batch {
             let delay_ms = u64::try_from(now_ms - message.bar.end_ms()).unwrap_or(0);
-            self.metrics
-                .bar_close_delay
-                .observe(Duration::from_millis(delay_ms).as_secs_f64());
+            let delay = Duration::from_millis(delay_ms);
+            self.metrics.observe_close(delay, message.trace);
         }
     }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::TryInitError;
 use tracing_subscriber::{Layer, Registry as Subscriber, layer::SubscriberExt};
 
@@ -65,16 +66,23 @@ pub enum TelemetryError {
 /// If a logger is already there.
 pub fn init(args: &LogArgs) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
+    logger(args, std::io::stderr, std::io::stderr().is_terminal()).try_init()?;
+    Ok(())
+}
+
+/// What [`init`] makes the process's own: lines as the arguments say, to any writer. A JSON line bears an event's fields
+/// beside its `timestamp`, `level`, `target` and `message`.
+pub fn logger<W>(args: &LogArgs, writer: W, colours: bool) -> impl tracing::Subscriber + use<W>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let LogArgs { log, log_format } = args;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match log_format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Text => lines.with_ansi(colours).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    Subscriber::default()
-        .with(lines.with_filter(log.to_env_filter()))
-        .try_init()?;
-    Ok(())
+    Subscriber::default().with(lines.with_filter(log.to_env_filter()))
 }
 
 /// The process's metrics: one registry, handed to each component once so that it may register its

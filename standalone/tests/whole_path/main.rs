@@ -21,3 +21,5 @@ mod bad_input;
 mod binary;
 
 mod traces;
+
+mod documents;

@@ -1,7 +1,8 @@
 //! A bar's trace from the exchange's frame to the client's, over parts that meet only on the bus, each with a tracer of
 //! its own. The collector is one for tests; the connection to it is real.
 
-use std::sync::Arc;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -9,13 +10,14 @@ use clap::Parser;
 use exchange_sim::{Kind, Play, Speed, StartWhen};
 use marketdata::service::{Source, WhenFull};
 use marketdata::venue::Endpoints;
-use runtime::args::TraceArgs;
+use runtime::args::{LogArgs, TraceArgs};
 use runtime::broker::memory::MemoryBroker;
 use runtime::broker::{Broker, CloseStart, SequencedClose};
 use runtime::tasks::{OnExit, Tasks};
 use runtime::telemetry::otlp::{Identity, Traces};
 use runtime::telemetry::receiver::{Received, Receiver};
-use runtime::telemetry::{Metrics, names};
+use runtime::telemetry::{Metrics, logger, names};
+use serde_json::Value;
 use standalone::up::DRAIN_MAX;
 use wire::subject::Kind as SubjectKind;
 use wire::{Scope, SubjectFilter};
@@ -31,6 +33,47 @@ const BEGIN_MS: i64 = 1_700_000_000_000;
 struct Args {
     #[command(flatten)]
     trace: TraceArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// What this process logs, as JSON; the other tests' lines are among it.
+#[derive(Debug, Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Logged {
+    /// From now on, once a process.
+    fn begin() -> Self {
+        let logged = Self::default();
+        let writer = logged.clone();
+        let filter = "off,gateway=debug,marketdata=debug";
+        let args = ["test", "--log", filter, "--log-format", "json"];
+        let args = Args::try_parse_from(args).unwrap();
+        let logger = logger(&args.log, move || writer.clone(), false);
+        tracing::subscriber::set_global_default(logger).unwrap();
+        logged
+    }
+
+    /// The first line with this message of which all the fields hold.
+    #[track_caller]
+    fn find(&self, message: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines
+            .into_iter()
+            .find(|line: &Value| line["message"] == message && holds(line))
+            .unwrap_or_else(|| panic!("no {message:?} in {text}"))
+    }
+}
+
+impl Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn traces(collector: &Receiver, service: &str, samples_per_million: u32) -> Traces {
@@ -146,6 +189,7 @@ fn upwards<'a>(spans: &'a [Received], span: &'a Received) -> Vec<&'a Received> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trace_goes_from_the_exchange_to_the_client() {
+    let logged = Logged::begin();
     let (spans, closes) = run(100_000).await;
     let count = |name: &str| spans.iter().filter(|span| span.name == name).count();
     // Five standard deviations of a binomial distribution to each side of a tenth; the last trades may not have come.
@@ -159,7 +203,11 @@ async fn a_trace_goes_from_the_exchange_to_the_client() {
             .find(|path| path.len() == 5 && path[1].attributes["closed"] == closed)
             .unwrap_or_else(|| panic!("no whole trace of closed={closed} in {spans:#?}"));
         check(&whole, closed == "true");
+        check_log(&logged, &whole[0].trace_id);
     }
+    let line = logged.find("closed", |line| line["close_reason"] == "drain");
+    assert_eq!(line["code"], 1012, "{line}");
+    assert!(line["conn_id"].is_u64(), "{line}");
     // Every span but a head hangs under one that came too: nothing refers to what was never made.
     for span in &spans {
         let top = upwards(&spans, span);
@@ -238,6 +286,21 @@ fn check(path: &[&Received], closed: bool) {
         assert!(below.start_ns >= above.start_ns, "{below:?} {above:?}");
         assert!(below.end_ns >= below.start_ns, "{below:?}");
     }
+}
+
+/// The log tells of the trace too, in the words of the spans.
+fn check_log(logged: &Logged, trace_id: &str) {
+    let of_trace = |line: &Value| line["trace_id"] == trace_id;
+    let line = logged.find("trade sampled", of_trace);
+    assert_eq!(line["venue"], "binance-spot", "{line}");
+    assert_eq!(line["symbol"], "BTC-USDT", "{line}");
+    assert!(line["lag_ms"].is_i64(), "{line}");
+    let line = logged.find("bar written", of_trace);
+    assert_eq!(line["topic"], TOPIC, "{line}");
+    assert!(
+        line["conn_id"].is_u64() && line["lag_ms"].is_i64(),
+        "{line}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
