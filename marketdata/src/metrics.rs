@@ -10,6 +10,13 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use runtime::telemetry::TraceContext;
+use wire::ShardId;
+
+use crate::owner::Status;
+
+mod ownership;
+
+use ownership::Ownership;
 
 /// A counter; OpenMetrics adds `_total` to its name.
 pub(crate) type Count = Counter<u64, AtomicU64>;
@@ -107,6 +114,7 @@ pub struct Metrics {
     pub(crate) closes_waiting: Gauge,
     /// See [`Metrics::observe_close`].
     bar_close_delay: HistogramWithExemplars<TraceLabel>,
+    ownership: Ownership,
 }
 
 /// Seconds: from the network's delay over the reorder window to an outage.
@@ -198,6 +206,7 @@ impl Metrics {
 
     fn register_outputs(&self, registry: &mut Registry) {
         self.register_trades(registry);
+        self.ownership.register(registry);
         registry.register(
             "bar_overflow",
             "Trades left out because a sum would have left its range",
@@ -233,6 +242,11 @@ impl Metrics {
         });
         self.bar_close_delay
             .observe(delay.as_secs_f64(), trace, None);
+    }
+
+    /// What this process is to the shard now.
+    pub(crate) fn set_shard(&self, shard: ShardId, status: &Status) {
+        self.ownership.set(shard, status);
     }
 
     /// Frames of a venue. Look it up once: it takes a lock.
@@ -293,6 +307,7 @@ impl Default for Metrics {
             publish_failed: Count::default(),
             closes_waiting: Gauge::default(),
             bar_close_delay: HistogramWithExemplars::new(DELAY_BUCKETS.into_iter()),
+            ownership: Ownership::default(),
         }
     }
 }

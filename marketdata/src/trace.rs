@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 
 use runtime::telemetry::TraceContext;
-use wire::Interval;
+use wire::{Instrument, Interval};
 
 /// The traces that bars are to be sent with. A bar adds up many trades and is sent with the newest sampled one that
 /// came to it since it was last sent: one trace a message, and most messages have none.
 #[derive(Debug, Default)]
 pub(crate) struct TraceSlots {
-    intervals: Vec<Interval>,
-    /// By instrument and interval, so that there are as many as topics at most, and few at a time.
-    slots: BTreeMap<(u32, Interval), Slot>,
+    /// Of each interval, the instruments with one: as many as topics at most, and few at a time.
+    slots: BTreeMap<Interval, BTreeMap<Instrument, Slot>>,
+    /// How many there are.
+    len: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -26,17 +27,24 @@ impl TraceSlots {
     /// Of a shard that makes bars of these intervals.
     pub(crate) fn new(intervals: &[Interval]) -> Self {
         Self {
-            intervals: intervals.to_vec(),
-            slots: BTreeMap::new(),
+            slots: intervals.iter().map(|&it| (it, BTreeMap::new())).collect(),
+            len: 0,
         }
     }
 
     /// A sampled trade of this time is in its instrument's bars.
-    pub(crate) fn handle_trade(&mut self, series: u32, time_ms: i64, context: TraceContext) {
-        for &interval in &self.intervals {
+    pub(crate) fn handle_trade(
+        &mut self,
+        instrument: &Instrument,
+        time_ms: i64,
+        context: TraceContext,
+    ) {
+        for (interval, slots) in &mut self.slots {
             let start_ms = interval.start_of(time_ms);
             let slot = Slot { start_ms, context };
-            self.slots.insert((series, interval), slot);
+            if slots.insert(instrument.clone(), slot).is_none() {
+                self.len += 1;
+            }
         }
     }
 
@@ -44,55 +52,63 @@ impl TraceSlots {
     #[inline]
     pub(crate) fn take(
         &mut self,
-        series: u32,
+        instrument: &Instrument,
         interval: Interval,
         start_ms: i64,
     ) -> Option<TraceContext> {
-        if self.slots.is_empty() {
+        if self.len == 0 {
             return None;
         }
-        let slot = self.slots.get(&(series, interval))?;
+        let slots = self.slots.get_mut(&interval)?;
+        let slot = *slots.get(instrument)?;
         if slot.start_ms > start_ms {
             // The trade is in the next bar already, and this one is only now sent.
             return None;
         }
-        let slot = self.slots.remove(&(series, interval))?;
+        slots.remove(instrument);
+        self.len -= 1;
         (slot.start_ms == start_ms).then_some(slot.context)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use runtime::telemetry::{new_child, new_trace};
+    use runtime::telemetry::new_trace;
 
     use super::*;
+
+    fn instrument(symbol: &str) -> Instrument {
+        Instrument::new("coinbase".parse().unwrap(), symbol.parse().unwrap())
+    }
 
     #[test]
     fn a_bar_is_sent_once_with_the_newest_sampled_trade_that_is_in_it() {
         let [second, minute] = ["1s", "1m"].map(|text| text.parse().unwrap());
+        let (btc, eth) = (instrument("BTC-USD"), instrument("ETH-USD"));
         let mut slots = TraceSlots::new(&[second, minute]);
         let (old, new) = (new_trace(), new_trace());
-        assert_eq!(slots.take(0, second, 60_000), None);
-        slots.handle_trade(0, 60_100, old);
-        slots.handle_trade(0, 60_200, new);
-        assert_eq!(slots.take(1, second, 60_000), None, "another instrument");
-        assert_eq!(slots.take(0, second, 60_000), Some(new));
-        assert_eq!(slots.take(0, second, 60_000), None, "sent already");
-        assert_eq!(slots.take(0, minute, 60_000), Some(new), "another bar");
-        assert!(slots.slots.is_empty());
+        assert_eq!(slots.take(&btc, second, 60_000), None);
+        slots.handle_trade(&btc, 60_100, old);
+        slots.handle_trade(&btc, 60_200, new);
+        assert_eq!(slots.take(&eth, second, 60_000), None, "another instrument");
+        assert_eq!(slots.take(&btc, second, 60_000), Some(new));
+        assert_eq!(slots.take(&btc, second, 60_000), None, "sent already");
+        assert_eq!(slots.take(&btc, minute, 60_000), Some(new), "another bar");
+        assert_eq!(slots.len, 0);
     }
 
     #[test]
     fn a_bar_that_closes_late_does_not_take_the_next_ones_trade() {
         let second: Interval = "1s".parse().unwrap();
+        let btc = instrument("BTC-USD");
         let mut slots = TraceSlots::new(&[second]);
-        let context = new_child(new_trace());
-        slots.handle_trade(0, 61_000, context);
-        assert_eq!(slots.take(0, second, 60_000), None);
-        assert_eq!(slots.take(0, second, 61_000), Some(context));
+        let context = new_trace();
+        slots.handle_trade(&btc, 61_000, context);
+        assert_eq!(slots.take(&btc, second, 60_000), None);
+        assert_eq!(slots.take(&btc, second, 61_000), Some(context));
         // What a bar never took does not go to one after it.
-        slots.handle_trade(0, 62_999, context);
-        assert_eq!(slots.take(0, second, 63_000), None);
-        assert!(slots.slots.is_empty());
+        slots.handle_trade(&btc, 62_999, context);
+        assert_eq!(slots.take(&btc, second, 63_000), None);
+        assert_eq!(slots.len, 0);
     }
 }

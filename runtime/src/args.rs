@@ -4,11 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, ValueEnum};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use wire::{Env, Region, Scope};
 
 /// What is logged, and how.
 #[derive(Debug, Clone, Args)]
@@ -66,6 +68,57 @@ pub struct AdminArgs {
     /// Serve /livez, /readyz and /metrics here; not served if absent
     #[arg(long, value_name = "ADDR", env = "MARKETFEED_ADMIN_LISTEN")]
     pub admin_listen: Option<SocketAddr>,
+}
+
+/// Which feed on the bus.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Feed")]
+pub struct ScopeArgs {
+    /// Names the feed on the bus: lower-case letters, digits and inner hyphens
+    #[arg(long, value_name = "NAME", env = "MARKETFEED_ENV")]
+    pub env: Env,
+
+    /// Names where it runs, by the same rule
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "MARKETFEED_REGION",
+        default_value = "local"
+    )]
+    pub region: Region,
+}
+
+impl ScopeArgs {
+    /// Both together.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let Self { env, region } = self;
+        Scope {
+            env: env.clone(),
+            region: region.clone(),
+        }
+    }
+}
+
+/// Reads a duration such as `250ms`, `3s`, `2m`: a whole number and its unit, above zero.
+///
+/// # Errors
+/// With what is right instead.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let rule =
+        || format!("{text:?} is no duration: write a whole number and ms, s or m, as in 250ms");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u32 = digits.parse().map_err(|_| rule())?;
+    let unit_ms = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        _ => return Err(rule()),
+    };
+    if number == 0 {
+        return Err(format!("{text:?} is no time at all"));
+    }
+    Ok(Duration::from_millis(u64::from(number) * unit_ms))
 }
 
 /// How a log line is written.
@@ -351,6 +404,29 @@ mod tests {
             "--trace-samples-per-million 1000001",
             "--trace-samples-per-million",
         );
+    }
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        let check = |text: &str, ms: u64| {
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        };
+        check("250ms", 250);
+        check("3s", 3_000);
+        check("2m", 120_000);
+        for text in [
+            "",
+            "3",
+            "s",
+            "3h",
+            "-1s",
+            "1.5s",
+            "3 s",
+            "0s",
+            "99999999999s",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -1,20 +1,29 @@
-//! The spans of sampled trades as they come to their bars.
+//! Sampled trades on their way through a shard: into their bars, and with these to the bus.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use runtime::telemetry::names::{self, key};
 use runtime::telemetry::{Span, TraceContext, Tracer, new_child};
-use wire::Instrument;
+use wire::{Instrument, Interval};
 
 use crate::aggregate::TradeOutcome;
 use crate::route::Input;
+use crate::trace::TraceSlots;
 
-/// The sampled trade that is to come, if one is: an input that is neither it nor its announcement costs a comparison.
-pub(super) struct SampledTrades {
-    tracer: Tracer,
+/// Sampled closes that wait to be committed. A standby's wait in vain, and so do those that another owner committed: of
+/// more one is forgotten, which costs its trace.
+const CLOSES_MAX: usize = 1_024;
+
+/// The traces in a shard. Where nothing is sampled, each call is a comparison.
+pub(super) struct Sampled {
+    pub(super) tracer: Tracer,
     next: Option<Next>,
+    bars: TraceSlots,
+    closes: BTreeMap<(Instrument, Interval, i64), TraceContext>,
 }
 
+/// The sampled trade that is to come.
 struct Next {
     series: u32,
     trade_id: u64,
@@ -23,17 +32,14 @@ struct Next {
     began: SystemTime,
 }
 
-/// A sampled trade that is in its bars: they are to be sent as children of it.
-pub(super) struct Traced {
-    pub(super) series: u32,
-    /// Unix milliseconds.
-    pub(super) time_ms: i64,
-    pub(super) context: TraceContext,
-}
-
-impl SampledTrades {
-    pub(super) fn new(tracer: Tracer) -> Self {
-        Self { tracer, next: None }
+impl Sampled {
+    pub(super) fn new(tracer: Tracer, intervals: &[Interval]) -> Self {
+        Self {
+            tracer,
+            next: None,
+            bars: TraceSlots::new(intervals),
+            closes: BTreeMap::new(),
+        }
     }
 
     /// An input is about to be handled.
@@ -54,35 +60,90 @@ impl SampledTrades {
         }
     }
 
-    /// It has been handled. Gives the trade if it was the one and a bar has it.
+    /// It has been handled, and this became of its trade.
     #[inline]
-    pub(super) fn poll_traced(
+    pub(super) fn handle_outcome(
         &mut self,
         input: &Input,
         outcome: TradeOutcome,
         instrument: &Instrument,
-    ) -> Option<Traced> {
-        let awaited = self.next.as_ref()?.series;
-        let (series, trade) = match input {
-            // Other connections' trades may come in between.
-            Input::Trade { series, trade, .. } if *series == awaited => (*series, trade),
-            _ => return None,
+    ) {
+        let Some(awaited) = self.next.as_ref().map(|next| next.series) else {
+            return;
         };
-        let next = self.next.take()?;
-        // Where an inbox was full, it is another one.
-        if trade.id != next.trade_id || outcome != TradeOutcome::Added {
+        // Other connections' trades may come in between.
+        if let Input::Trade { series, trade, .. } = input
+            && *series == awaited
+            && let Some(next) = self.next.take()
+            // Where an inbox was full, it is another one.
+            && trade.id == next.trade_id
+            && outcome == TradeOutcome::Added
+        {
+            let context = new_child(next.parent);
+            let span = Span::child(names::BAR_AGGREGATE, context, next.parent, next.began)
+                .with(key::VENUE, instrument.venue.as_str())
+                .with(key::SYMBOL, instrument.symbol.as_str())
+                .with(key::TRADE_ID, trade.id);
+            self.tracer.record(span.until(SystemTime::now()));
+            self.bars.handle_trade(instrument, trade.time_ms, context);
+        }
+    }
+
+    /// The trace that an open bar is to be sent with.
+    #[inline]
+    pub(super) fn take_open(
+        &mut self,
+        instrument: &Instrument,
+        interval: Interval,
+        start_ms: i64,
+    ) -> Option<TraceContext> {
+        self.bars.take(instrument, interval, start_ms)
+    }
+
+    /// A bar is closed, and waits to be committed.
+    #[inline]
+    pub(super) fn handle_close(
+        &mut self,
+        instrument: &Instrument,
+        interval: Interval,
+        start_ms: i64,
+    ) {
+        if let Some(context) = self.bars.take(instrument, interval, start_ms) {
+            if self.closes.len() >= CLOSES_MAX {
+                self.closes.pop_first();
+            }
+            let key = (instrument.clone(), interval, start_ms);
+            self.closes.insert(key, context);
+        }
+    }
+
+    /// The trace of a bar that waits to be committed; a commit may be tried more than once.
+    #[inline]
+    pub(super) fn of_close(
+        &self,
+        instrument: &Instrument,
+        interval: Interval,
+        start_ms: i64,
+    ) -> Option<TraceContext> {
+        if self.closes.is_empty() {
             return None;
         }
-        let context = new_child(next.parent);
-        let span = Span::child(names::BAR_AGGREGATE, context, next.parent, next.began)
-            .with(key::VENUE, instrument.venue.as_str())
-            .with(key::SYMBOL, instrument.symbol.as_str())
-            .with(key::TRADE_ID, trade.id);
-        self.tracer.record(span.until(SystemTime::now()));
-        Some(Traced {
-            series,
-            time_ms: trade.time_ms,
-            context,
-        })
+        let key = (instrument.clone(), interval, start_ms);
+        self.closes.get(&key).copied()
+    }
+
+    /// The bar is committed; gives its trace.
+    #[inline]
+    pub(super) fn take_committed(
+        &mut self,
+        instrument: &Instrument,
+        interval: Interval,
+        start_ms: i64,
+    ) -> Option<TraceContext> {
+        if self.closes.is_empty() {
+            return None;
+        }
+        let key = (instrument.clone(), interval, start_ms);
+        self.closes.remove(&key)
     }
 }

@@ -18,8 +18,15 @@ mod commit;
 /// Which process of a shard should publish it: compare-and-set entries, one a shard.
 pub mod lease;
 
+/// The newest bar of each subject, for last values and mailboxes.
+mod newest;
+
 /// The bus inside one process.
 pub mod memory;
+
+/// The bus between processes.
+#[cfg(feature = "nats")]
+pub mod nats;
 
 /// What every [`Broker`] must pass.
 #[cfg(any(test, feature = "contract"))]
@@ -45,12 +52,15 @@ pub trait Broker: Send + Sync + 'static {
         "memory"
     }
 
-    /// Sends open bars, at most once, and keeps the last one of each subject. A bar that is not
-    /// newer than the kept one by [`wire::Bar::open_order`] is dropped without an error: the sender
-    /// has been overtaken.
+    /// Sends open bars, at most once, and keeps the last one of each subject. A bar that is older
+    /// than one that was sent before on this broker, by [`wire::Bar::open_order`], is dropped
+    /// without an error: the sender has been overtaken. Between processes only subscribers can tell,
+    /// and they do.
     ///
     /// # Errors
-    /// On a closed bar, or when the bus takes no further subject; then nothing was sent.
+    /// On a closed bar, or when the bus takes no further subject; then nothing was sent. When the
+    /// bus is away, or becomes so on the way: then some may have been sent, and nothing is kept for
+    /// later.
     async fn publish_open(&self, bars: &[BarMessage]) -> Result<(), PublishError>;
 
     /// Appends closes and amendments to the log and replaces their instruments' checkpoints: all of it or nothing, in
@@ -75,35 +85,43 @@ pub trait Broker: Send + Sync + 'static {
     ) -> Result<Vec<Option<StoredCheckpoint>>, ReadError>;
 
     /// Subscribes to open bars: first the last value of each subject, then what comes, newest only.
-    /// Within a subject the order never goes backwards.
+    /// Within a subject the order never goes backwards, over losses of the connection too, after
+    /// which the last values come again as far as they are newer. Where the last values cannot be
+    /// had, it begins with what comes.
     ///
     /// # Errors
-    /// When the filter is not for open bars.
+    /// When the filter is not for open bars, or the bus is away.
     async fn subscribe_open(
         &self,
         filter: SubjectFilter,
     ) -> Result<Box<dyn OpenSubscription>, SubscribeError>;
 
-    /// Reads the log of closes from a place on, and waits at its end.
+    /// Reads the log of closes from a place on, and waits at its end. Whatever becomes of connections and servers
+    /// between, each close comes once, in order.
+    ///
+    /// A log may keep the newest closes of each topic rather than the newest of all. It has holes then (from the start,
+    /// since checkpoints take places in it too), and cannot tell by sequences what a reader has lost: such a log never
+    /// says [`Drained::Lagged`], and a reader that has been away finds by `close_no` which topics went on without it.
     ///
     /// # Errors
-    /// When the filter is not for committed closes, or the place is beyond the log's end.
+    /// When the filter is not for committed closes, the place is beyond the log's end, or the bus is away.
     async fn subscribe_closes(
         &self,
         filter: SubjectFilter,
         from: CloseStart,
     ) -> Result<Box<dyn CloseSubscription>, SubscribeError>;
 
-    /// The last open bar of each subject.
+    /// The last open bar of each subject, as far as the bus has taken them in: a moment behind what
+    /// was sent, between processes.
     ///
     /// # Errors
-    /// When the filter is not for open bars.
+    /// When the filter is not for open bars, or the bus cannot be asked.
     async fn last_open(&self, filter: &SubjectFilter) -> Result<Vec<BarMessage>, ReadError>;
 
     /// Closes of one subject whose `close_no` is above the given one, oldest first, `max` at most.
     ///
     /// # Errors
-    /// When the subject is not for committed closes.
+    /// When the subject is not for committed closes, or the bus cannot be asked.
     async fn closes_after(
         &self,
         subject: &Subject,
@@ -136,7 +154,7 @@ pub trait CloseSubscription: Send {
     /// goes on with the oldest held. Cancel-safe: a dropped call has taken nothing.
     ///
     /// # Errors
-    /// [`Closed`] once the bus is gone and nothing is left.
+    /// [`Closed`] once the bus is gone, or its log is another one than it was, and nothing is left.
     async fn drain(
         &mut self,
         max: usize,

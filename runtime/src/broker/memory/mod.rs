@@ -20,8 +20,6 @@ use super::{
 
 mod closes;
 
-mod last;
-
 mod log;
 
 mod open;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use wire::SubjectFilter;
 
-use super::last::Newest;
+use crate::broker::newest::Newest;
 use crate::broker::{BarMessage, Closed, OpenSubscription, PublishError};
 
 /// Last values and subscribers. One lock covers both, so that a subscriber's snapshot and what

@@ -5,19 +5,19 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 use wire::{Subject, SubjectFilter};
 
-use crate::broker::BarMessage;
+use super::BarMessage;
 
 /// The newest open bar of each subject, in the order in which the subjects first came. It serves
 /// both as the bus's last values and, emptied at each drain, as a subscriber's mailbox: the number
 /// of subjects bounds both.
 #[derive(Debug, Default)]
-pub(super) struct Newest {
+pub(in crate::broker) struct Newest {
     bars: IndexMap<Subject, BarMessage>,
 }
 
 impl Newest {
     /// Keeps the bar if it is newer than the one held, and says whether it was.
-    pub(super) fn handle_bar(&mut self, message: &BarMessage) -> bool {
+    pub(in crate::broker) fn handle_bar(&mut self, message: &BarMessage) -> bool {
         match self.bars.entry(message.subject.clone()) {
             Entry::Vacant(free) => {
                 free.insert(message.clone());
@@ -33,23 +33,26 @@ impl Newest {
         }
     }
 
-    pub(super) fn holds(&self, subject: &Subject) -> bool {
+    pub(in crate::broker) fn holds(&self, subject: &Subject) -> bool {
         self.bars.contains_key(subject)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::broker) fn len(&self) -> usize {
         self.bars.len()
     }
 
     /// What the filter stands for.
-    pub(super) fn matching(&self, filter: &SubjectFilter) -> impl Iterator<Item = &BarMessage> {
+    pub(in crate::broker) fn matching(
+        &self,
+        filter: &SubjectFilter,
+    ) -> impl Iterator<Item = &BarMessage> {
         self.bars
             .values()
             .filter(move |message| filter.matches(&message.subject))
     }
 
     /// Moves everything out; says whether there was anything.
-    pub(super) fn poll_drain(&mut self, into: &mut Vec<BarMessage>) -> bool {
+    pub(in crate::broker) fn poll_drain(&mut self, into: &mut Vec<BarMessage>) -> bool {
         let before = into.len();
         into.extend(self.bars.drain(..).map(|(_, message)| message));
         into.len() > before

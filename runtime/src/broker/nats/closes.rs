@@ -1,0 +1,197 @@
+//! Subscriptions to closes: a task that pulls, and a short queue to the reader.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use wire::{Subject, SubjectFilter};
+
+use super::pull::{Pull, Pulled};
+use super::session::{ApiFailure, RequestError, Session};
+use super::shared::Shared;
+use super::streams;
+use crate::broker::{
+    BarMessage, CloseStart, CloseSubscription, Closed, Drained, SequencedClose, SubscribeError,
+};
+
+/// Closes that wait for their reader, at about 1.2 KB each. The log keeps the rest.
+const QUEUE_MAX: usize = 4_096;
+
+/// How long the next consumer waits after one that failed.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A reader's place in the log. It outlives consumers and connections.
+pub(super) struct Place {
+    filter: SubjectFilter,
+    /// The log, by the time of its making.
+    created: String,
+    /// The sequence to read next.
+    next: u64,
+}
+
+pub(super) struct NatsCloses {
+    queue: mpsc::Receiver<SequencedClose>,
+}
+
+/// Finds the place, and makes both ends of a subscription.
+pub(super) async fn subscribe(
+    shared: &Shared,
+    filter: SubjectFilter,
+    from: CloseStart,
+) -> Result<(NatsCloses, Place, mpsc::Sender<SequencedClose>), SubscribeError> {
+    if filter.scope != shared.scope {
+        return Err(SubscribeError::Denied("closes of another feed".to_owned()));
+    }
+    let session = shared.within(shared.options.timings.read).await;
+    let session = session.map_err(SubscribeError::Unavailable)?;
+    // Answered by the leader, so that what was committed before is before `Next`.
+    let info = streams::log_info(&session, shared).await;
+    let info = info.map_err(SubscribeError::Unavailable)?;
+    let last = info.state.last_seq;
+    let next = match from {
+        CloseStart::Next => last + 1,
+        CloseStart::First => 1,
+        CloseStart::After(after) if after > last => {
+            return Err(SubscribeError::Ahead { after, last });
+        }
+        CloseStart::After(after) => after + 1,
+    };
+    let place = Place {
+        filter,
+        created: info.created,
+        next,
+    };
+    let (give, queue) = mpsc::channel(QUEUE_MAX);
+    Ok((NatsCloses { queue }, place, give))
+}
+
+#[async_trait]
+impl CloseSubscription for NatsCloses {
+    async fn drain(
+        &mut self,
+        max: usize,
+        into: &mut Vec<SequencedClose>,
+    ) -> Result<Drained, Closed> {
+        match self.queue.recv_many(into, max.max(1)).await {
+            0 => Err(Closed),
+            _ => Ok(Drained::Closes),
+        }
+    }
+}
+
+/// Why a stretch of reading ended.
+enum End {
+    /// Nobody reads any more.
+    Unread,
+    /// The log is another one than it was.
+    OtherLog,
+    /// Begin anew where we are.
+    Again(String),
+}
+
+/// Pulls from the log into the queue until nobody reads it any more.
+pub(super) async fn run(shared: Arc<Shared>, mut place: Place, give: mpsc::Sender<SequencedClose>) {
+    let mut sessions = shared.session.subscribe();
+    loop {
+        let session = tokio::select! {
+            session = sessions.wait_for(Option::is_some) => match session {
+                Ok(session) => session.clone(),
+                Err(_) => return,
+            },
+            () = give.closed() => return,
+        };
+        let Some(session) = session else { continue };
+        match stretch(&shared, &session, &mut place, &give).await {
+            End::Unread => return,
+            End::OtherLog => {
+                tracing::error!(
+                    stream = shared.names.closes,
+                    "the log of closes was made anew: a reader of the old one has nothing to go on with"
+                );
+                shared.counts.error("closes", "other_log");
+                return;
+            }
+            End::Again(why) => {
+                tracing::debug!(why, next = place.next, "reading closes anew");
+                shared.counts.error("closes", "consumer");
+            }
+        }
+        tokio::select! {
+            () = sleep(PAUSE) => {}
+            () = give.closed() => return,
+        }
+    }
+}
+
+async fn stretch(
+    shared: &Shared,
+    session: &Arc<Session>,
+    place: &mut Place,
+    give: &mpsc::Sender<SequencedClose>,
+) -> End {
+    match streams::log_info(session, shared).await {
+        Ok(info) if info.created != place.created => return End::OtherLog,
+        Ok(_) => {}
+        Err(why) => return End::Again(why),
+    }
+    let start = json!({ "deliver_policy": "by_start_sequence", "opt_start_seq": place.next });
+    let stream = &shared.names.closes;
+    let filter = place.filter.to_string();
+    let mut pull = match Pull::begin(session, shared, stream, &filter, &start).await {
+        Ok((pull, _)) => pull,
+        Err(ApiFailure::Request(RequestError::Denied(text))) => {
+            tracing::error!(text, "closes cannot be read");
+            return End::Again(text);
+        }
+        Err(failure) => return End::Again(failure.to_string()),
+    };
+    loop {
+        let (sequence, message) = tokio::select! {
+            pulled = pull.next() => match pulled {
+                Pulled::Message(sequence, message) => (sequence, message),
+                Pulled::Over(why) => return End::Again(why),
+            },
+            () = give.closed() => break,
+        };
+        if sequence < place.next {
+            return End::Again(format!("sequence {sequence} at {}", place.next));
+        }
+        if let Some(message) = decode(shared, "close", &message)
+            && give
+                .send(SequencedClose { sequence, message })
+                .await
+                .is_err()
+        {
+            break;
+        }
+        place.next = sequence + 1;
+    }
+    pull.forget().await;
+    End::Unread
+}
+
+/// Reads a bar. What is none is counted, logged now and then, and dropped.
+pub(super) fn decode(
+    shared: &Shared,
+    kind: &'static str,
+    message: &async_nats::Message,
+) -> Option<BarMessage> {
+    let text = message.subject.as_str();
+    let why = match text.parse::<Subject>() {
+        Ok(subject) => match BarMessage::decode(subject, message.payload.clone()) {
+            Ok(bar) => return Some(bar),
+            Err(error) => error.to_string(),
+        },
+        Err(error) => error.to_string(),
+    };
+    shared.counts.garbage(kind);
+    let count = shared.counts.garbage_count(kind);
+    // The first, the second, the fourth, and so on: a flood fills no log.
+    if count.is_power_of_two() {
+        tracing::warn!(subject = text, why, count, "garbage on the bus, dropped");
+    }
+    None
+}

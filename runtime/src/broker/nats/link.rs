@@ -1,0 +1,117 @@
+//! The task that keeps a connection: makes one, prepares the streams, waits for its end, makes the next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::NatsState;
+use super::error::{NatsError, Trouble};
+use super::session::{self, Session};
+use super::shared::Shared;
+use super::streams;
+use crate::backoff::{self, Backoff};
+use crate::shutdown::Shutdown;
+
+/// Short at first, since a lost node is made good by the next one; a server that is away for long is tried every few
+/// seconds.
+const BACKOFF: backoff::Options = backoff::Options {
+    base: Duration::from_millis(200),
+    cap: Duration::from_secs(5),
+};
+
+/// The client may lose the event of its own end in a flood of others; its state is looked at as often as this.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a stop waits for what is on its way.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// Runs until the stop or a trouble that no retry mends; the state says which.
+pub(super) async fn run(shared: Arc<Shared>, stop: Shutdown) {
+    let mut backoff = Backoff::new(BACKOFF, fastrand::Rng::new());
+    let mut was_ready = false;
+    while !stop.is_requested() {
+        let begun = tokio::select! {
+            begun = begin(&shared) => begun,
+            () = stop.requested() => break,
+        };
+        match begun {
+            Ok(session) => {
+                was_ready = true;
+                backoff.reset();
+                hold(&shared, session, &stop).await;
+            }
+            Err(Trouble::Terminal(error)) if !(was_ready && may_pass(&error)) => {
+                shared.counts.error("connect", error.as_str());
+                tracing::error!(%error, "NATS cannot be used");
+                shared.state.send_replace(NatsState::Failed(error));
+                return;
+            }
+            Err(Trouble::Terminal(error)) => wait(&shared, &error.to_string(), &mut backoff).await,
+            Err(Trouble::Transient(why)) => wait(&shared, &why, &mut backoff).await,
+        }
+    }
+    shared.state.send_replace(NatsState::Stopped);
+}
+
+/// Whether a trouble that would be the end at the start may be one of a rolling change: credentials that the servers
+/// have not all learnt yet, a node that is still of the old version.
+fn may_pass(error: &NatsError) -> bool {
+    match error {
+        NatsError::Credentials(_)
+        | NatsError::ServerTooOld { .. }
+        | NatsError::NoJetStream(_)
+        | NatsError::Denied(_) => true,
+        NatsError::OwnedByOther { .. }
+        | NatsError::OtherSettings { .. }
+        | NatsError::NotClustered { .. } => false,
+    }
+}
+
+async fn begin(shared: &Shared) -> Result<Arc<Session>, Trouble> {
+    let Shared {
+        options,
+        names,
+        counts,
+        ..
+    } = shared;
+    let session = session::connect(options, names, counts).await?;
+    streams::prepare(&session, shared).await?;
+    Ok(Arc::new(session))
+}
+
+/// Offers the session until it is over.
+async fn hold(shared: &Shared, session: Arc<Session>, stop: &Shutdown) {
+    tracing::info!(server = session.server, "NATS is ready");
+    shared.counts.sessions.inc();
+    shared.counts.ready.set(1);
+    shared.session.send_replace(Some(Arc::clone(&session)));
+    shared.state.send_replace(NatsState::Ready);
+    while !session.is_over() {
+        tokio::select! {
+            () = session.over() => {}
+            () = sleep(LOOK_EVERY) => {}
+            () = stop.requested() => {
+                let _ = timeout(DRAIN_MAX, session.drain()).await;
+                break;
+            }
+        }
+    }
+    shared.counts.ready.set(0);
+    shared.session.send_replace(None);
+    if !stop.is_requested() {
+        tracing::warn!(server = session.server, "NATS is lost");
+        let error = Some("the connection broke".to_owned());
+        shared.state.send_replace(NatsState::Connecting { error });
+    }
+}
+
+async fn wait(shared: &Shared, why: &str, backoff: &mut Backoff) {
+    let delay = backoff.next_delay();
+    let (attempt, delay_ms) = (backoff.attempts(), delay.as_millis());
+    tracing::warn!(error = why, attempt, delay_ms, "NATS is not there yet");
+    shared.counts.error("connect", "transient");
+    let error = Some(why.to_owned());
+    shared.state.send_replace(NatsState::Connecting { error });
+    sleep(delay).await;
+}

@@ -1,0 +1,215 @@
+//! A stretch of one topic's closes, by `close_no`.
+//!
+//! The topic's first and last message bound the search; its numbers rise by one with each of its messages, so that
+//! their places are guessed by rule of three and met in a few steps. What is found is then read in one go from any
+//! replica; that it may be behind shows by the topic's last message, which the leader has told.
+
+use std::sync::Arc;
+
+use async_nats::Message;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use serde_json::json;
+use tokio::time::timeout;
+use wire::Subject;
+
+use super::closes::decode;
+use super::session::Session;
+use super::shared::Shared;
+use super::stored::{last, next, read_error};
+use crate::broker::{BarMessage, ReadError, Replay, SequencedClose};
+
+/// Closes before the wanted one that are read and thrown away rather than searched for.
+const SLACK: u64 = 16;
+
+/// Messages in one answer.
+const PAGE: usize = 512;
+
+/// A message of the topic: its sequence and `close_no`.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    sequence: u64,
+    close_no: u64,
+}
+
+pub(super) async fn closes_after(
+    shared: &Shared,
+    subject: &Subject,
+    close_no: u64,
+    max: usize,
+) -> Result<Replay, ReadError> {
+    if subject.scope != shared.scope {
+        return Err(ReadError::Denied("closes of another feed".to_owned()));
+    }
+    let session = shared.within(shared.options.timings.read).await;
+    let session = session.map_err(ReadError::Unavailable)?;
+    let search = Search {
+        shared,
+        session: &session,
+        subject,
+        text: subject.to_string(),
+    };
+    let stream = &shared.names.closes;
+    let newest = last(shared, &session, stream, &search.text).await;
+    let Some(newest) = search.at(newest.map_err(read_error)?)? else {
+        return Ok(Replay::default());
+    };
+    let Some(oldest) = search.next_at(1).await? else {
+        return Ok(Replay::default());
+    };
+    let wanted = close_no.saturating_add(1);
+    let missed = (wanted < oldest.close_no).then(|| (wanted, oldest.close_no - 1));
+    let mut closes = Vec::new();
+    if wanted <= newest.close_no && max > 0 {
+        let from = search.find(oldest, newest, wanted).await?;
+        search.read(from, newest, wanted, max, &mut closes).await?;
+    }
+    Ok(Replay {
+        closes,
+        missed,
+        newest: Some(newest.close_no),
+    })
+}
+
+struct Search<'a> {
+    shared: &'a Shared,
+    session: &'a Arc<Session>,
+    subject: &'a Subject,
+    text: String,
+}
+
+impl Search<'_> {
+    fn at(&self, stored: Option<(u64, Bytes)>) -> Result<Option<At>, ReadError> {
+        let Some((sequence, json)) = stored else {
+            return Ok(None);
+        };
+        let bar = BarMessage::decode(self.subject.clone(), json);
+        let bar = bar.map_err(|error| ReadError::Unavailable(format!("{}: {error}", self.text)))?;
+        let close_no = bar.bar.close_no;
+        Ok(Some(At { sequence, close_no }))
+    }
+
+    async fn next_at(&self, sequence: u64) -> Result<Option<At>, ReadError> {
+        let stream = &self.shared.names.closes;
+        let stored = next(self.shared, self.session, stream, &self.text, sequence).await;
+        self.at(stored.map_err(read_error)?)
+    }
+
+    /// The sequence of a close shortly before the wanted one, or of it.
+    async fn find(&self, oldest: At, newest: At, wanted: u64) -> Result<u64, ReadError> {
+        let (mut low, mut high) = (oldest, newest);
+        let mut steps = 0_u32;
+        while low.close_no + SLACK < wanted && low.sequence + 1 < high.sequence {
+            // Every second step halves what is left, so that no pattern of closes makes the search long.
+            let guess = match steps % 2 {
+                0 => between(low, high, wanted),
+                _ => low.sequence + (high.sequence - low.sequence) / 2,
+            };
+            steps += 1;
+            let Some(found) = self.next_at(guess).await? else {
+                break;
+            };
+            if found.close_no > wanted {
+                // It was found at or after the guess: nothing of the topic is between the two.
+                high = At {
+                    sequence: guess,
+                    close_no: found.close_no,
+                };
+            } else {
+                low = found;
+            }
+        }
+        Ok(low.sequence)
+    }
+
+    /// Reads from the sequence on, up to `max` closes from the wanted one on.
+    async fn read(
+        &self,
+        from: u64,
+        newest: At,
+        wanted: u64,
+        max: usize,
+        closes: &mut Vec<SequencedClose>,
+    ) -> Result<(), ReadError> {
+        let mut next = from;
+        while closes.len() < max && next <= newest.sequence {
+            let messages = self.page(next).await?;
+            let before = next;
+            for message in messages {
+                let Some(sequence) = header(&message, "Nats-Sequence") else {
+                    continue;
+                };
+                next = next.max(sequence + 1);
+                // What was committed since belongs to a later question.
+                if closes.len() == max || sequence > newest.sequence {
+                    break;
+                }
+                let message = stored_message(message, &self.text);
+                if let Some(message) = decode(self.shared, "close", &message)
+                    && message.bar.close_no >= wanted
+                {
+                    closes.push(SequencedClose { sequence, message });
+                }
+            }
+            if next == before {
+                // The replica that was asked is behind.
+                let why = "a replica lacks the newest closes";
+                return Err(ReadError::Unavailable(why.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Up to [`PAGE`] of the topic's messages from the sequence on.
+    async fn page(&self, from: u64) -> Result<Vec<Message>, ReadError> {
+        let unavailable = |why: String| ReadError::Unavailable(why);
+        let session = self.session;
+        let inbox = session.new_inbox();
+        let answers = session.subscribe(inbox.clone()).await;
+        let mut answers = answers.map_err(|error| unavailable(error.to_string()))?;
+        let which = json!({ "seq": from, "next_by_subj": self.text, "batch": PAGE });
+        let subject = format!("$JS.API.DIRECT.GET.{}", self.shared.names.closes);
+        let asked = session.publish_with_reply(subject, inbox, Bytes::from(which.to_string()));
+        asked
+            .await
+            .map_err(|error| unavailable(error.to_string()))?;
+        let mut messages = Vec::new();
+        let wait = self.shared.options.timings.attempt;
+        loop {
+            let answer = timeout(wait, answers.next()).await;
+            let Ok(Some(answer)) = answer else {
+                return Err(unavailable("no answer".to_owned()));
+            };
+            match answer.status.map(|status| status.as_u16()) {
+                None | Some(200) => messages.push(answer),
+                // The end of the page; nothing there.
+                Some(204 | 404) => return Ok(messages),
+                Some(status) => {
+                    let why = answer.description.unwrap_or_default();
+                    return Err(unavailable(format!("{status} {why}")));
+                }
+            }
+        }
+    }
+}
+
+/// A place between the two, by rule of three; never the first, so that the search moves.
+fn between(low: At, high: At, wanted: u64) -> u64 {
+    let numbers = u128::from((high.close_no - low.close_no).max(1));
+    let sequences = u128::from(high.sequence - low.sequence);
+    // A little before it, so that it is met from below.
+    let steps = u128::from((wanted - low.close_no).saturating_sub(SLACK / 2).max(1));
+    let ahead = u64::try_from(sequences * steps / numbers).unwrap_or(u64::MAX);
+    (low.sequence + ahead.max(1)).min(high.sequence)
+}
+
+fn header(message: &Message, name: &str) -> Option<u64> {
+    let headers = message.headers.as_ref()?;
+    headers.get(name)?.as_str().parse().ok()
+}
+
+/// A direct get answers under our inbox; the message's own subject is in a header, and is the one that was asked for.
+fn stored_message(mut message: Message, subject: &str) -> Message {
+    message.subject = subject.into();
+    message
+}

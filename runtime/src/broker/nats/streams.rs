@@ -1,0 +1,302 @@
+//! The feed's streams: made by who publishes, checked by everyone, changed by nobody.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use wire::Scope;
+use wire::subject::{Part, Rule, Transport, grammar};
+
+use super::api::{StreamInfo, code};
+use super::error::{NatsError, Trouble};
+use super::names::{Names, Party};
+use super::options::NatsOptions;
+use super::session::{ApiFailure, RequestError, Session};
+use super::shared::Shared;
+
+/// Where a stream's metadata says whose it is.
+const OWNER: &str = "marketfeed.dev/owner";
+
+/// The stream's configuration, as far as it matters to us.
+pub(super) type Config = Map<String, Value>;
+
+/// Sees to it that the feed's streams are there and as they should be.
+pub(super) async fn prepare(session: &Session, shared: &Shared) -> Result<(), Trouble> {
+    let Shared {
+        scope,
+        names,
+        options,
+        ..
+    } = shared;
+    prepare_one(session, options, scope, &closes(names, scope, options)).await?;
+    prepare_one(session, options, scope, &leases(names, scope, options)).await?;
+    let last_values = open(names, scope, options);
+    match prepare_one(session, options, scope, &last_values).await {
+        // It is on one server, which may be away, and only shortens a reader's first seconds.
+        Err(Trouble::Transient(why)) => {
+            tracing::warn!(error = why, "the last open bars are not kept for now");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// The log. Every commit is one batch of closes and checkpoints, and so they are in one stream.
+pub(super) fn closes(names: &Names, scope: &Scope, options: &NatsOptions) -> Config {
+    let (source, copy) = repeated();
+    let config = json!({
+        "name": names.closes,
+        "description": "committed closes and amendments, and the checkpoints that guard them",
+        "subjects": filters(scope, Transport::Log),
+        "storage": "file",
+        "retention": "limits",
+        "discard": "old",
+        "num_replicas": options.replicas,
+        "max_msgs_per_subject": options.closes_per_topic,
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_age": 0,
+        "allow_atomic": true,
+        "allow_rollup_hdrs": true,
+        "allow_direct": true,
+        "deny_delete": true,
+        "republish": {
+            "src": source.filter(scope),
+            "dest": republish_to(scope, source, copy),
+        },
+        "metadata": metadata(scope, options),
+    });
+    object(config)
+}
+
+/// The last open bar of each subject. On one server and in memory: it is written 20,000 times a second, and what it
+/// loses is sent again within ten.
+pub(super) fn open(names: &Names, scope: &Scope, options: &NatsOptions) -> Config {
+    let config = json!({
+        "name": names.open,
+        "description": "the last open bar of each subject",
+        "subjects": filters(scope, Transport::Live),
+        "storage": "memory",
+        "retention": "limits",
+        "discard": "old",
+        "num_replicas": 1,
+        "max_msgs_per_subject": 1,
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_age": 0,
+        "no_ack": true,
+        "metadata": metadata(scope, options),
+    });
+    object(config)
+}
+
+/// A key-value bucket, as its own specification (ADR-8) has it, of one value a key.
+pub(super) fn leases(names: &Names, scope: &Scope, options: &NatsOptions) -> Config {
+    let config = json!({
+        "name": names.leases,
+        "description": "who should publish a shard",
+        "subjects": [names.lease_subjects()],
+        "storage": "file",
+        "retention": "limits",
+        "discard": "new",
+        "num_replicas": options.replicas,
+        "max_msgs_per_subject": 1,
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_age": 0,
+        "allow_rollup_hdrs": true,
+        "deny_delete": true,
+        "metadata": metadata(scope, options),
+    });
+    object(config)
+}
+
+fn object(config: Value) -> Config {
+    match config {
+        Value::Object(config) => config,
+        // `json!` with braces gives an object.
+        _ => Config::new(),
+    }
+}
+
+fn metadata(scope: &Scope, options: &NatsOptions) -> Value {
+    json!({ OWNER: owner(scope, options) })
+}
+
+fn owner(scope: &Scope, options: &NatsOptions) -> String {
+    let owner = options.owner.clone();
+    owner.unwrap_or_else(|| scope.env.to_string())
+}
+
+fn filters(scope: &Scope, transport: Transport) -> Vec<String> {
+    let rules = grammar().iter().filter(|rule| rule.transport == transport);
+    rules.map(|rule| rule.filter(scope)).collect()
+}
+
+/// What the server repeats and under which rule: the log's kind with the same variable tokens as the repeated one.
+fn repeated() -> (&'static Rule, &'static Rule) {
+    let variable = |rule: &Rule| -> Vec<Part> {
+        let is_word = |part: &&Part| matches!(part, Part::Word(_));
+        rule.parts
+            .iter()
+            .filter(|part| !is_word(part))
+            .copied()
+            .collect()
+    };
+    for copy in grammar() {
+        for source in grammar() {
+            if copy.transport == Transport::Repeated
+                && source.transport == Transport::Log
+                && variable(copy) == variable(source)
+            {
+                return (source, copy);
+            }
+        }
+    }
+    // A test sees to it that the grammar has such a pair.
+    (&grammar()[0], &grammar()[0])
+}
+
+/// The copy's subject as a template over the wildcards of the source's filter.
+fn republish_to(scope: &Scope, source: &Rule, copy: &Rule) -> String {
+    let wildcards = source.parts.iter().filter(|part| is_wildcard(part));
+    let wildcards: Vec<&Part> = wildcards.collect();
+    let token = |part: &Part| match part {
+        Part::Word(word) => (*word).to_owned(),
+        Part::Env => scope.env.to_string(),
+        Part::Region => scope.region.to_string(),
+        Part::Venue | Part::Interval | Part::Symbol => {
+            let at = wildcards.iter().position(|wildcard| *wildcard == part);
+            format!("{{{{wildcard({})}}}}", at.map_or(0, |at| at + 1))
+        }
+    };
+    let tokens: Vec<String> = copy.parts.iter().map(token).collect();
+    tokens.join(".")
+}
+
+fn is_wildcard(part: &Part) -> bool {
+    matches!(part, Part::Venue | Part::Interval | Part::Symbol)
+}
+
+async fn prepare_one(
+    session: &Session,
+    options: &NatsOptions,
+    scope: &Scope,
+    wanted: &Config,
+) -> Result<(), Trouble> {
+    let name = wanted["name"].as_str().unwrap_or_default();
+    let mut stands = info(session, options, name).await?;
+    if stands.is_none() {
+        if options.party != Party::Publisher {
+            let why = format!("stream {name} does not exist yet: a publisher makes it");
+            return Err(Trouble::Transient(why));
+        }
+        if create(session, options, name, wanted).await? {
+            tracing::info!(stream = name, "made");
+            return Ok(());
+        }
+        // Somebody else was quicker.
+        stands = info(session, options, name).await?;
+    }
+    let Some(stands) = stands else {
+        let why = format!("stream {name} comes and goes");
+        return Err(Trouble::Transient(why));
+    };
+    // A reader that was not told whose the streams are takes them as they are.
+    let reads = options.party != Party::Publisher;
+    if !(reads && options.owner.is_none()) {
+        check_owner(name, &stands.config, &owner(scope, options))?;
+    }
+    let differs = differences(wanted, &stands.config);
+    if !reads && !differs.is_empty() {
+        let stream = name.to_owned();
+        return Err(NatsError::OtherSettings { stream, differs }.into());
+    }
+    Ok(())
+}
+
+/// Says whose the stream is, if it is not ours.
+pub(super) fn check_owner(name: &str, config: &Value, ours: &str) -> Result<(), NatsError> {
+    let owner = config["metadata"][OWNER].as_str().unwrap_or_default();
+    if owner == ours {
+        return Ok(());
+    }
+    Err(NatsError::OwnedByOther {
+        stream: name.to_owned(),
+        owner: owner.to_owned(),
+        ours: ours.to_owned(),
+    })
+}
+
+/// What is not as it is wanted. Settings that are not wanted in a certain way may be as they like.
+fn differences(wanted: &Config, stands: &Value) -> Vec<String> {
+    // A server leaves out what is off or nothing.
+    let nothing = |value: &Value| matches!(value, Value::Bool(false) | Value::Null) || *value == 0;
+    let differs = |(key, wanted): (&String, &Value)| {
+        let stands = &stands[key];
+        let same = stands == wanted || (nothing(stands) && nothing(wanted));
+        (!same).then(|| format!("{key} is {stands}, not {wanted}"))
+    };
+    let settings = wanted
+        .iter()
+        .filter(|(key, _)| !["metadata", "description"].contains(&key.as_str()));
+    settings.filter_map(differs).collect()
+}
+
+/// The stream; `None` where there is none.
+pub(super) async fn info(
+    session: &Session,
+    options: &NatsOptions,
+    name: &str,
+) -> Result<Option<StreamInfo>, Trouble> {
+    let subject = format!("$JS.API.STREAM.INFO.{name}");
+    match session.read(&subject, Bytes::new(), options).await {
+        Ok(info) => Ok(Some(info)),
+        Err(failure) if failure.err_code() == Some(code::STREAM_NOT_FOUND) => Ok(None),
+        Err(failure) => Err(trouble_of(name, failure, options)),
+    }
+}
+
+/// Makes the stream; false if there is one of another configuration meanwhile.
+async fn create(
+    session: &Session,
+    options: &NatsOptions,
+    name: &str,
+    wanted: &Config,
+) -> Result<bool, Trouble> {
+    let subject = format!("$JS.API.STREAM.CREATE.{name}");
+    let body = Bytes::from(Value::Object(wanted.clone()).to_string());
+    // Making the same stream twice is no error to the server, so that it may be repeated like a read.
+    let made = session.read::<StreamInfo>(&subject, body, options).await;
+    match made {
+        Ok(_) => Ok(true),
+        Err(failure) if failure.err_code() == Some(code::STREAM_NAME_IN_USE) => Ok(false),
+        Err(failure) => Err(trouble_of(name, failure, options)),
+    }
+}
+
+fn trouble_of(stream: &str, failure: ApiFailure, options: &NatsOptions) -> Trouble {
+    let why = format!("stream {stream}: {failure}");
+    match failure {
+        ApiFailure::Request(RequestError::Denied(text)) => NatsError::Denied(text).into(),
+        ApiFailure::Api(error) if error.err_code == code::NOT_CLUSTERED => {
+            let replicas = options.replicas;
+            NatsError::NotClustered { replicas }.into()
+        }
+        ApiFailure::Api(error) if code::NOT_ENABLED.contains(&error.err_code) => {
+            NatsError::NoJetStream(error.to_string()).into()
+        }
+        ApiFailure::Request(_) | ApiFailure::Api(_) | ApiFailure::Malformed(_) => {
+            Trouble::Transient(why)
+        }
+    }
+}
+
+/// The log as it stands.
+pub(super) async fn log_info(session: &Session, shared: &Shared) -> Result<StreamInfo, String> {
+    let name = &shared.names.closes;
+    match info(session, &shared.options, name).await {
+        Ok(Some(info)) => Ok(info),
+        Ok(None) => Err(format!("stream {name} is gone")),
+        Err(Trouble::Terminal(error)) => Err(error.to_string()),
+        Err(Trouble::Transient(why)) => Err(why),
+    }
+}
