@@ -1,14 +1,16 @@
 //! The shell around one shard: inbox in, closes and open bars out to the bus, as far as the shard is ours.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use runtime::broker::{BarMessage, Bus, Commit, CommitError};
 use runtime::shutdown::Shutdown;
+use runtime::telemetry::BusCall;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::{Instrument, Interval, ShardId};
+use wire::{Bar, Instrument, Interval, ShardId};
 
 use crate::aggregate::Config;
 use crate::carriage::Carriage;
@@ -23,10 +25,13 @@ mod core;
 
 mod ops;
 
+mod sampled;
+
 mod tally;
 
 use self::core::Core;
 use self::ops::{Answer, Ops};
+use self::sampled::Sampled;
 use self::tally::Tally;
 
 /// Inputs that wait for a shard. A shard takes some two million a second: a full inbox means that it was away for
@@ -79,6 +84,7 @@ pub(crate) struct Shard {
     publish_told: Sparse,
     lost_told: Sparse,
     waiting_told: Sparse,
+    sampled: Sampled,
 }
 
 impl Shard {
@@ -116,6 +122,7 @@ impl Shard {
             publish_told: Sparse::default(),
             lost_told: Sparse::default(),
             waiting_told: Sparse::default(),
+            sampled: Sampled::new(options.tracer.clone(), &context.intervals),
             context,
         }
     }
@@ -185,7 +192,8 @@ impl Shard {
                 }) => self.ops.ask_checkpoints(ticket, &instruments),
                 Some(Command::Commit { ticket, batch }) => {
                     let commit = self.commit(&batch);
-                    self.ops.ask_commit(ticket, commit);
+                    self.ops
+                        .ask_commit(ticket, commit, self.sampled.tracer.clone());
                 }
                 None => return,
             }
@@ -215,8 +223,10 @@ impl Shard {
         while (self.context.options.when_full == WhenFull::DropNewest || self.has_room())
             && let Some(input) = self.inputs.pop_front()
         {
+            self.sampled.handle_input(&input);
             if let Some((outcome, instrument)) = self.core.handle_input(&input) {
                 self.tally.handle_outcome(outcome, instrument);
+                self.sampled.handle_outcome(&input, outcome, instrument);
             }
             self.hand_over();
             while let Some((instrument, event)) = self.core.poll_event() {
@@ -231,6 +241,9 @@ impl Shard {
         while self.has_room()
             && let Some((instrument, close)) = self.core.poll_close()
         {
+            let bar = &close.bar;
+            self.sampled
+                .handle_close(&instrument, bar.interval, bar.start_ms);
             let accepted = self.owner.handle_close(&instrument, close, &mut self.core);
             if accepted == Accepted::Lost
                 && let Some(count) = self.lost_told.tell()
@@ -293,13 +306,16 @@ impl Shard {
     fn handle_committed(&mut self, batch: &Batch) {
         let now_ms = wall_ms();
         let metrics = &self.context.metrics;
-        for close in batch.parts.iter().flat_map(|part| &part.closes) {
-            metrics.closes_committed.inc();
-            let bar = &close.close.bar;
-            let end_ms = bar.start_ms + bar.interval.ms();
-            let delay_ms = u64::try_from(now_ms - end_ms).unwrap_or(0);
-            let delay = Duration::from_millis(delay_ms).as_secs_f64();
-            metrics.bar_close_delay.observe(delay);
+        for part in &batch.parts {
+            for close in &part.closes {
+                metrics.closes_committed.inc();
+                let bar = &close.close.bar;
+                let end_ms = bar.start_ms + bar.interval.ms();
+                let delay_ms = u64::try_from(now_ms - end_ms).unwrap_or(0);
+                let sampled = &mut self.sampled;
+                let trace = sampled.take_committed(&part.instrument, bar.interval, bar.start_ms);
+                metrics.observe_close(Duration::from_millis(delay_ms), trace);
+            }
         }
     }
 
@@ -407,9 +423,14 @@ impl Shard {
                     publish_time_ms,
                 };
                 let bar = self.core.close(&part.instrument, &numbered.close, &numbers);
-                commit
-                    .closes
-                    .extend(bar.map(|bar| BarMessage::new(scope, bar)));
+                let trace = |bar: &Bar| {
+                    self.sampled
+                        .of_close(&bar.instrument, bar.interval, bar.start_ms)
+                };
+                commit.closes.extend(bar.map(|bar| {
+                    let trace = trace(&bar);
+                    BarMessage::new(scope, bar).with_trace(trace)
+                }));
             }
         }
         let write = |part: &owner::Part| {
@@ -432,14 +453,24 @@ impl Shard {
                 publish_time_ms,
             })
         };
-        let core = &mut self.core;
-        let bars: Vec<BarMessage> = std::iter::from_fn(|| core.poll_open(numbers))
-            .map(|bar| BarMessage::new(scope, bar))
+        let (core, sampled) = (&mut self.core, &mut self.sampled);
+        let message = |bar: Bar| {
+            let trace = sampled.take_open(&bar.instrument, bar.interval, bar.start_ms);
+            BarMessage::new(scope, bar).with_trace(trace)
+        };
+        let mut bars: Vec<BarMessage> = std::iter::from_fn(|| core.poll_open(numbers))
+            .map(message)
             .collect();
         if bars.is_empty() {
             return;
         }
-        match self.context.bus.publish_open(&bars).await {
+        let tracer = &self.sampled.tracer;
+        let bus = self.context.bus.as_ref();
+        let call = BusCall::publish(tracer, &mut bars);
+        let sent = bus.publish_open(&bars).await;
+        let error = sent.as_ref().err().map(|error| error as &dyn Display);
+        call.end(tracer, bus, &bars, error);
+        match sent {
             Ok(()) => {
                 let count = u64::try_from(bars.len()).unwrap_or(u64::MAX);
                 self.context.metrics.open_published.inc_by(count);
