@@ -69,20 +69,26 @@ pub enum Event {
     /// The shard is not ours any more: nothing of it may be published. For the log only, as
     /// [`Owner::may_publish`] says the same.
     SteppedDown,
-    /// The engine must go on from this checkpoint, which has a series' state, as if its own feed had been down since.
+    /// A standby's engine must go on from this checkpoint, which has a series' state, as if its own feed had been down
+    /// since.
     Restore {
         /// Whose.
         instrument: Instrument,
         /// From where.
         checkpoint: Box<Checkpoint>,
     },
-    /// An instrument is ours. What this checkpoint has committed stays as it is, with its `rev`; where the engine has
-    /// trades that a committed bar lacks, it amends. Then all its open bars are published anew.
+    /// An instrument is ours. If it `restores`, the engine goes on from this checkpoint as by [`Event::Restore`]; from
+    /// nothing, as if it had just been added, where the checkpoint has no series' state.
+    /// Otherwise the engine's own state reaches back to it, and has closed every bar that it has: those bars stay as
+    /// they were committed, with their `rev`, and where the engine has trades that one lacks, it amends. Then all open
+    /// bars of the instrument are published anew.
     Taken {
         /// Which.
         instrument: Instrument,
-        /// As it stands in the log now, under our epoch.
+        /// As it stands in the log now, under our epoch. It has no series' state before the first close.
         checkpoint: Box<Checkpoint>,
+        /// Whether the engine must go on from it.
+        restores: bool,
     },
     /// An instrument is not ours any more. For the log only.
     Fenced {
@@ -228,9 +234,11 @@ impl Owner {
                 LedgerEvent::Taken {
                     instrument,
                     checkpoint,
+                    restores,
                 } => Event::Taken {
                     instrument,
                     checkpoint,
+                    restores,
                 },
                 LedgerEvent::Fenced { instrument } => Event::Fenced { instrument },
                 LedgerEvent::Blocked { instrument, block } => Event::Blocked { instrument, block },
