@@ -9,9 +9,7 @@ use super::batch::Batch;
 use super::checkpoint::{Checkpoint, Snapshots};
 use super::judge::{Block, Identity};
 use super::lease::{Lease, LeaseAnswer, LeaseCommand, LeaseEvent};
-use super::ledger::{
-    Assigned, Change, CommitOutcome, Ledger, LedgerCommand, LedgerEvent, Stale, StoredAt,
-};
+use super::ledger::{Assigned, CommitOutcome, Ledger, LedgerCommand, LedgerEvent, Stale, StoredAt};
 use super::options::Options;
 use super::pending::{Accepted, Close};
 use super::status::{Role, Status};
@@ -104,7 +102,13 @@ pub enum Event {
     },
     /// This is in the log.
     Committed(Arc<Batch>),
-    /// An instrument has no place here any more: its feed may go.
+    /// An instrument is to be followed from now on, by a feed and a series that begin anew.
+    Gained {
+        /// Which.
+        instrument: Instrument,
+    },
+    /// An instrument has no place here any more: its feed and its series may go. One that the assignment takes from us
+    /// is followed until then.
     Released {
         /// Which.
         instrument: Instrument,
@@ -124,11 +128,12 @@ impl Owner {
         }
     }
 
-    /// A newer assignment is in force. One of the same generation changes nothing.
+    /// A newer assignment is in force: [`Event::Gained`] and [`Event::Released`] say what comes of it. One of the same
+    /// generation changes nothing.
     ///
     /// # Errors
     /// When it is older than the one in force.
-    pub fn handle_assignment(&mut self, now_ms: u64, assigned: &Assigned) -> Result<Change, Stale> {
+    pub fn handle_assignment(&mut self, now_ms: u64, assigned: &Assigned) -> Result<(), Stale> {
         self.ledger.handle_assignment(now_ms, assigned)
     }
 
@@ -243,6 +248,7 @@ impl Owner {
                 LedgerEvent::Fenced { instrument } => Event::Fenced { instrument },
                 LedgerEvent::Blocked { instrument, block } => Event::Blocked { instrument, block },
                 LedgerEvent::Committed(batch) => Event::Committed(batch),
+                LedgerEvent::Gained { instrument } => Event::Gained { instrument },
                 LedgerEvent::Released { instrument } => Event::Released { instrument },
             });
         }

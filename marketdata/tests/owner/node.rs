@@ -73,11 +73,7 @@ impl Node {
 
     /// An assignment; older ones are refused.
     pub(crate) fn assign(&mut self, now_ms: u64, assigned: &Assigned) {
-        if let Ok(change) = self.owner.handle_assignment(now_ms, assigned) {
-            for instrument in change.gained {
-                self.engine.0.insert(instrument, Series::default());
-            }
-        }
+        let _ = self.owner.handle_assignment(now_ms, assigned);
         self.act(now_ms);
     }
 
@@ -104,6 +100,9 @@ impl Node {
                         (Some(series), None) if restores => *series = Series::default(),
                         _ => {}
                     }
+                }
+                Event::Gained { instrument } => {
+                    self.engine.0.insert(instrument, Series::default());
                 }
                 Event::Released { instrument } => {
                     self.engine.0.remove(&instrument);

@@ -551,7 +551,13 @@ fn schedules_break_nothing() {
     if let Some(seed) = number("SEED") {
         let mut world = World::new(seed, true);
         let result = world.run();
-        println!("{}", world.trace.unwrap_or_default());
+        println!("{}", world.trace.take().unwrap_or_default());
+        for process in &world.processes {
+            if let Some(node) = &process.node {
+                let own_ms = process.own_ms(world.now_ms);
+                println!("{} {:?}", node.name, node.owner.status(own_ms));
+            }
+        }
         result.unwrap();
         return;
     }

@@ -29,7 +29,7 @@ mod outcome;
 /// What it looks like from outside.
 mod view;
 
-pub use assigned::{Assigned, Change, Stale};
+pub use assigned::{Assigned, Stale};
 
 /// All instruments of a shard in one process.
 ///
@@ -181,6 +181,11 @@ pub enum LedgerEvent {
     },
     /// This is in the log.
     Committed(Arc<Batch>),
+    /// An instrument is to be followed from now on.
+    Gained {
+        /// Which.
+        instrument: Instrument,
+    },
     /// An instrument has no place here any more: its feed may go.
     Released {
         /// Which.
