@@ -74,7 +74,9 @@ impl Heard {
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Now {
             ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            unix_ms: unix.map_or(0, |unix| i64::try_from(unix.as_millis()).unwrap_or(i64::MAX)),
+            unix_ms: unix.map_or(0, |unix| {
+                i64::try_from(unix.as_millis()).unwrap_or(i64::MAX)
+            }),
         }
     }
 

@@ -108,9 +108,7 @@ async fn start(
     Ok((address, admin_address))
 }
 
-fn listen_admin(
-    address: SocketAddr,
-) -> Result<(tokio::net::TcpListener, SocketAddr), StartError> {
+fn listen_admin(address: SocketAddr) -> Result<(tokio::net::TcpListener, SocketAddr), StartError> {
     let listen = || {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;

@@ -249,12 +249,8 @@ impl Service {
             // A shard ends when it has drained, which is before the group is asked to stop.
             tasks.spawn_thread(format!("shard-{index}"), OnExit::StopOnFailure, run)?;
         }
-        self.replayer.start(
-            tasks,
-            &self.broker,
-            &self.options.scope,
-            &self.door.inboxes,
-        );
+        self.replayer
+            .start(tasks, &self.broker, &self.options.scope, &self.door.inboxes);
         let intake = Intake {
             broker: self.broker,
             scope: self.options.scope,

@@ -30,13 +30,23 @@ fn what_cannot_start_says_why_in_one_line() {
         assert_eq!(status.code(), Some(2), "{args:?}: {stderr}");
         assert!(stdout.is_empty(), "{args:?}");
         assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
-        assert!(stderr.starts_with("error: ") && stderr.contains(part), "{stderr}");
+        assert!(
+            stderr.starts_with("error: ") && stderr.contains(part),
+            "{stderr}"
+        );
     };
     check(&[], "--env");
     check(&["--env", "demo", "--ring", "none"], "from 1 to 100000");
     check(&["--env", "demo", "--lisen", "x"], "--lisen");
     check(&["--env", "demo", "--listen", &taken], &taken);
-    let admin = ["--env", "demo", "--listen", "127.0.0.1:0", "--admin-listen", &taken];
+    let admin = [
+        "--env",
+        "demo",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        &taken,
+    ];
     check(&admin, &taken);
 }
 
@@ -75,8 +85,14 @@ impl Drop for Running {
 /// The answer's status line and body.
 fn get(address: &str, path: &str) -> (String, String) {
     let mut socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
-    write!(socket, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    socket
+        .set_read_timeout(Some(crate::harness::PATIENCE))
+        .unwrap();
+    write!(
+        socket,
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
     let mut text = String::new();
     socket.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -93,20 +109,32 @@ fn it_serves_with_nobody_on_the_bus_and_ends_well() {
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body, json!({"topics": []}));
     let (status, body) = get(&public, "/api/v1/klines?symbol=BTC-USDT&interval=1m");
-    assert!(status.contains("404") && body.contains("not_found"), "{body}");
+    assert!(
+        status.contains("404") && body.contains("not_found"),
+        "{body}"
+    );
     // What is for who runs it is not for everybody.
     assert!(get(&public, "/admin/feed").0.contains("404"));
     assert!(get(&public, "/metrics").0.contains("404"));
     assert!(get(&admin, "/livez").0.contains("200"));
     assert_eq!(get(&admin, "/readyz").1, "ready\n");
     let metrics = get(&admin, "/metrics").1;
-    for name in ["broker_close_breaks_total 0", "broker_replays_total{end=\"page\"} 0"] {
+    for name in [
+        "broker_close_breaks_total 0",
+        "broker_replays_total{end=\"page\"} 0",
+    ] {
         assert!(metrics.contains(name), "{name}: {metrics}");
     }
     let (_, body) = get(&admin, "/admin/feed");
     let body: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((&body["env"], &body["region"]), (&json!("demo"), &json!("local")));
-    assert_eq!((&body["instruments"], &body["totals"]["fresh"]), (&json!([]), &json!(0)));
+    assert_eq!(
+        (&body["env"], &body["region"]),
+        (&json!("demo"), &json!("local"))
+    );
+    assert_eq!(
+        (&body["instruments"], &body["totals"]["fresh"]),
+        (&json!([]), &json!(0))
+    );
     let pid = running.child.id().to_string();
     let asked = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
     assert!(asked.success());

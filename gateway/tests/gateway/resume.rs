@@ -161,7 +161,10 @@ async fn closes_that_come_during_a_replay_come_behind_it() {
             assert_eq!(close_no, due);
             due += 1;
         } else {
-            assert!(close_no < due, "an open bar before a close that it knows of");
+            assert!(
+                close_no < due,
+                "an open bar before a close that it knows of"
+            );
         }
     }
     assert_eq!(due, 3_052);
