@@ -128,7 +128,9 @@ impl Replayer {
                 scope: scope.clone(),
                 inboxes: Arc::clone(inboxes),
             };
-            tasks.spawn_until_stop(format!("replay-{index}"), OnExit::StopAll, reader.run());
+            // When the last shard has ended, nobody can ask any more.
+            let name = format!("replay-{index}");
+            tasks.spawn_until_stop(name, OnExit::StopOnFailure, reader.run());
         }
     }
 }

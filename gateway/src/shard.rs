@@ -21,11 +21,13 @@ use crate::hub::{ConnId, Hub};
 use crate::inbox::{Arrival, Contents, Inbox};
 use crate::metrics::Metrics;
 use crate::native::Session;
-use crate::outbox::replay::{Answer, Ask};
 use crate::pacer::Pacer;
-use crate::replayer::{Asker, Question, Questions, Reply};
+use crate::replayer::Questions;
 use crate::traced::Traced;
 use crate::{liveness, native};
+
+/// What its connections ask of the log.
+mod asks;
 
 /// What bounds a shard and its connections.
 #[derive(Debug, Clone, Copy)]
@@ -279,46 +281,6 @@ impl Shard {
             conn.liveness.handle_drain(self.work.now_ms);
         }
         queue(&mut self.visits, entry.insert(conn), key);
-    }
-
-    fn handle_reply(&mut self, Reply { to, answer }: Reply) {
-        let key = to.key as usize;
-        // Whoever asked may have left, and another may have its place.
-        if let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.id == to.id) {
-            conn.outbox.handle_answer(answer);
-            queue(&mut self.visits, conn, key);
-        }
-    }
-
-    /// Passes on what connections ask of the log; one that cannot be asked for has its answer.
-    fn ask(&mut self, key: ConnId, asks: &mut Vec<Ask>) {
-        for Ask { topic, from, max } in asks.drain(..) {
-            let Some(conn) = self.conns.get_mut(key as usize) else {
-                continue;
-            };
-            let asker = Asker {
-                shard: self.place.index,
-                key,
-                id: conn.id,
-            };
-            let put = self
-                .hub
-                .instrument(topic)
-                .is_some_and(|(instrument, interval)| {
-                    self.questions.put(Question {
-                        from: asker,
-                        topic: self.hub.topic(topic).clone(),
-                        instrument,
-                        interval,
-                        close_no: from,
-                        max,
-                    })
-                });
-            if !put {
-                conn.outbox.handle_answer(Answer::Unavailable);
-                self.again.push(key);
-            }
-        }
     }
 
     /// Spreads the closes over the time, so that clients do not all come back at once.

@@ -192,7 +192,7 @@ impl Service {
         let readiness = Readiness::new(shutdown.clone());
         let http = api::router(carried.clone(), history.clone())
             .merge(admin::router(readiness.clone(), metrics.clone()))
-            .method_not_allowed_fallback(api::not_allowed);
+            .method_not_allowed_fallback(gateway::http::not_allowed);
         let gateway_options = gateway::Options {
             listen,
             topics: carried.list().topics,

@@ -117,7 +117,16 @@ pub(crate) fn options() -> Options {
 
 impl Running {
     pub(crate) fn start(options: Options) -> Self {
-        let broker = Arc::new(MemoryBroker::new(memory::Options::default()));
+        Self::start_on(options, memory::Options::default())
+    }
+
+    /// On a bus that keeps so much.
+    pub(crate) fn start_on(options: Options, bus: memory::Options) -> Self {
+        Self::start_with(options, Arc::new(MemoryBroker::new(bus)))
+    }
+
+    /// On a bus that is there already.
+    pub(crate) fn start_with(options: Options, broker: Arc<MemoryBroker>) -> Self {
         let mut registry = Registry::default();
         let big = || async { vec![b'x'; 16 * 1024 * 1024] };
         let http = Router::new()
@@ -148,13 +157,7 @@ impl Running {
     }
 
     pub(crate) async fn commit(&self, bars: impl IntoIterator<Item = Bar>) {
-        let messages: Vec<BarMessage> = bars
-            .into_iter()
-            .map(|bar| BarMessage::new(&self.scope, bar))
-            .collect();
-        for batch in messages.chunks(runtime::broker::BATCH_MAX / 2) {
-            commit_alone(self.broker.as_ref(), batch).await.unwrap();
-        }
+        commit(&self.broker, bars).await;
     }
 
     /// A client that has subscribed to these and has its `ok`.
@@ -217,6 +220,16 @@ impl Running {
         self.shutdown.trigger();
         let tasks = self.tasks.take().unwrap();
         within(tasks.run_until_stopped(PATIENCE)).await.unwrap();
+    }
+}
+
+pub(crate) async fn commit(broker: &MemoryBroker, bars: impl IntoIterator<Item = Bar>) {
+    let messages: Vec<BarMessage> = bars
+        .into_iter()
+        .map(|bar| BarMessage::new(&scope(), bar))
+        .collect();
+    for batch in messages.chunks(runtime::broker::BATCH_MAX / 2) {
+        commit_alone(broker, batch).await.unwrap();
     }
 }
 
