@@ -69,6 +69,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
 
+    #[command(flatten)]
+    pub(crate) nats: runtime::broker::nats::NatsArgs,
+
     /// Where it shows its state.
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
@@ -88,6 +91,7 @@ impl From<&Args> for Options {
             linger,
             drain,
             scope,
+            nats: _,
             admin: _,
             log: _,
         } = args;

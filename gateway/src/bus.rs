@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use runtime::broker::Broker;
-use runtime::broker::memory::MemoryBroker;
+use runtime::broker::nats::{NatsBroker, Party};
 use runtime::tasks::Tasks;
 use runtime::telemetry::Metrics;
 
@@ -11,13 +11,15 @@ use crate::args::Args;
 
 /// Why there is no bus, and will not be by waiting.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectError {}
+#[error("{0}")]
+pub(crate) struct ConnectError(String);
 
-/// A bus inside this process, on which nobody publishes.
+/// NATS.
 pub(crate) async fn connect(
-    _args: &Args,
-    _metrics: &Metrics,
+    args: &Args,
+    metrics: &Metrics,
     _tasks: &Tasks,
 ) -> Result<Arc<dyn Broker>, ConnectError> {
-    Ok(Arc::new(MemoryBroker::default()))
+    let options = args.nats.clone().options(Party::Gateway).map_err(|e| ConnectError(e.to_string()))?;
+    Ok(Arc::new(NatsBroker::connect(args.scope.scope(), options, metrics)))
 }
