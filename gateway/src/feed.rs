@@ -132,9 +132,11 @@ impl Heard {
     }
 
     fn report(&self, now: Now, instrument: &Instrument, fresh_max_ms: u64) -> InstrumentReport {
-        let age = self
-            .event
-            .map(|event| now.ms.saturating_sub(event.came_ms).saturating_add(event.old_ms));
+        let age = self.event.map(|event| {
+            now.ms
+                .saturating_sub(event.came_ms)
+                .saturating_add(event.old_ms)
+        });
         let interval = |(interval, topic): (&Interval, &Topic)| IntervalReport {
             interval: *interval,
             close_no: topic.close_no,
@@ -190,7 +192,10 @@ mod tests {
         // A last value: an hour old by the wall clock, whenever it was heard.
         feed.handle_open(at(0), &open(&mut btc, 1_000_000 - 3_600_000));
         let old = report(&feed, 5);
-        assert_eq!((old.age, old.heard, old.fresh), (Some(3_600_005), Some(5), false));
+        assert_eq!(
+            (old.age, old.heard, old.fresh),
+            (Some(3_600_005), Some(5), false)
+        );
         // Its owner lives, but nothing comes from the exchange.
         feed.handle_open(at(10), &open(&mut btc, 1_000_000 - 3_600_000));
         assert!(!report(&feed, 10).fresh);
@@ -218,8 +223,14 @@ mod tests {
         feed.handle_close(&minute.close(), true);
         feed.handle_close(&second.close(), false);
         let got = report(&feed, 100);
-        assert_eq!((got.epoch, got.event_time, got.heard), (Some(7), Some(1), Some(100)));
-        assert_eq!((got.open_bars, got.fenced, got.closes, got.breaks), (1, 1, 3, 1));
+        assert_eq!(
+            (got.epoch, got.event_time, got.heard),
+            (Some(7), Some(1), Some(100))
+        );
+        assert_eq!(
+            (got.open_bars, got.fenced, got.closes, got.breaks),
+            (1, 1, 3, 1)
+        );
         let intervals: Vec<(String, u64, i64)> = got
             .intervals
             .iter()

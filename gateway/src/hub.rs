@@ -331,6 +331,24 @@ impl Hub {
         self.entries[id.stream()].stream.held_from(close_no)
     }
 
+    /// The texts of a bar that has just been shown, under those of its names that somebody listens to.
+    pub(crate) fn texts_of(&mut self, bar: &Bar) -> Vec<Bytes> {
+        let Some(long) = self.find(&Topic::long(&bar.instrument, bar.interval)) else {
+            return Vec::new();
+        };
+        let heard = |id: &TopicId| !self.entries[id.stream()].listeners(*id).is_empty();
+        let mut names = vec![long, TopicId(long.0 + 1)];
+        names.retain(heard);
+        let text = |id| match bar.closed {
+            false => self.open_text(id),
+            true => {
+                let close = self.close_from(id, bar.close_no);
+                close.and_then(|(close_no, text)| (close_no == bar.close_no).then_some(text))
+            }
+        };
+        names.into_iter().filter_map(text).collect()
+    }
+
     /// The first close held from this close_no on, with its own.
     pub(crate) fn close_from(&mut self, id: TopicId, close_no: u64) -> Option<(u64, Bytes)> {
         let (stream, name) = self.entries[id.stream()].read(id);

@@ -10,6 +10,7 @@ use runtime::broker::{
     SequencedClose, SubscribeError,
 };
 use runtime::shutdown::Shutdown;
+use runtime::telemetry::{BusCall, Tracer};
 use wire::api::FeedReport;
 use wire::subject::Kind;
 use wire::{Scope, SubjectFilter};
@@ -47,6 +48,7 @@ pub(crate) struct Intake {
     pub(crate) heard: Heard,
     pub(crate) first_word: FirstWord,
     pub(crate) metrics: Metrics,
+    pub(crate) tracer: Tracer,
 }
 
 /// What was heard of each instrument. Clones share it.
@@ -74,7 +76,9 @@ impl Heard {
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Now {
             ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            unix_ms: unix.map_or(0, |unix| i64::try_from(unix.as_millis()).unwrap_or(i64::MAX)),
+            unix_ms: unix.map_or(0, |unix| {
+                i64::try_from(unix.as_millis()).unwrap_or(i64::MAX)
+            }),
         }
     }
 
@@ -132,6 +136,7 @@ impl Intake {
         loop {
             bars.drain(&mut messages).await?;
             retry.reset();
+            let receipt = BusCall::receive(&self.tracer, &mut messages);
             self.metrics.received_open(messages.len());
             for inbox in self.inboxes.iter() {
                 let overtaken = inbox.put_opens(&messages);
@@ -141,6 +146,7 @@ impl Intake {
             self.catalogue.learn(messages.iter());
             self.note_opens(&messages);
             self.first_word.opens.trigger();
+            receipt.end(&self.tracer, self.broker.as_ref(), &messages, None);
             messages.clear();
         }
     }
@@ -198,6 +204,10 @@ impl Intake {
                     .lagged(to.saturating_sub(from).saturating_add(1));
             }
             retry.reset();
+            let receipt = BusCall::receive(
+                &self.tracer,
+                closes.iter_mut().map(|close| &mut close.message),
+            );
             self.metrics.received_closes(closes.len());
             if let Some(last) = closes.last() {
                 *from = CloseStart::After(last.sequence);
@@ -211,6 +221,8 @@ impl Intake {
             // Last, as for the open bars.
             self.catalogue
                 .learn(closes.iter().map(|close| &close.message));
+            let taken = closes.iter().map(|close| &close.message);
+            receipt.end(&self.tracer, self.broker.as_ref(), taken, None);
             closes.clear();
             self.wait_for_room().await;
         }

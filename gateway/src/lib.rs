@@ -63,6 +63,9 @@ mod deadlines;
 /// How long a shard gathers before it flushes. Pure.
 mod pacer;
 
+/// Sampled bars until they are first written.
+mod traced;
+
 /// One connection: its socket and its cores.
 mod conn;
 

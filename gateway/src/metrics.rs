@@ -4,13 +4,14 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::close::CloseReason;
 use crate::hub::Taken;
 
 /// The gateway's metrics; clones count into the same.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     /// Open WebSockets, those that are being handed over included.
     pub(crate) connections: Gauge,
@@ -36,6 +37,10 @@ pub(crate) struct Metrics {
     replays: Family<ReplayLabels, Counter>,
     /// Breaks in a topic's close_no.
     pub(crate) breaks: Counter,
+    /// How long frames were stuck that left at last.
+    pub(crate) write_lag: Histogram,
+    /// From a ping to its pong.
+    pub(crate) pong_age: Histogram,
     received: Family<KindLabels, Counter>,
     refused_bars: Family<RefusedLabels, Counter>,
 }
@@ -105,6 +110,8 @@ impl Metrics {
             missed,
             replays,
             breaks,
+            write_lag,
+            pong_age,
             received,
             refused_bars,
         } = metrics.clone();
@@ -160,6 +167,12 @@ impl Metrics {
             "Breaks in a topic's close_no",
             breaks,
         );
+        registry.register(
+            "ws_write_lag_seconds",
+            "How long frames waited for their client that left at last",
+            write_lag,
+        );
+        registry.register("ws_pong_age_seconds", "From a ping to its pong", pong_age);
         registry.register("broker_received", "Bars received from the bus", received);
         registry.register(
             "broker_refused",
@@ -227,6 +240,36 @@ impl Metrics {
         self.refused_bars
             .get_or_create(&RefusedLabels { why })
             .inc_by(count);
+    }
+}
+
+/// Seconds: from a busy network to the bounds at which a connection is closed.
+const LAG_BUCKETS: [f64; 11] = [
+    0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0,
+];
+
+impl Default for Metrics {
+    /// Counts without being registered.
+    fn default() -> Self {
+        Self {
+            connections: Gauge::default(),
+            closes: Family::default(),
+            refused: Counter::default(),
+            frames_sent: Counter::default(),
+            bytes_sent: Counter::default(),
+            messages_sent: Counter::default(),
+            conflated: Counter::default(),
+            inbox_conflated: Counter::default(),
+            inbox_dropped: Counter::default(),
+            replayed: Counter::default(),
+            missed: Counter::default(),
+            replays: Family::default(),
+            breaks: Counter::default(),
+            write_lag: Histogram::new(LAG_BUCKETS),
+            pong_age: Histogram::new(LAG_BUCKETS),
+            received: Family::default(),
+            refused_bars: Family::default(),
+        }
     }
 }
 

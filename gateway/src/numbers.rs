@@ -83,7 +83,11 @@ mod tests {
         let (btc, eth) = (subject("kline:1m:BTC-USDT"), subject("kline:1m:ETH-USDT"));
         let mut numbers = Numbers::default();
         let mut check = |subject: &Subject, close_no, expect| {
-            assert_eq!(numbers.handle_close(subject, close_no), expect, "{close_no}");
+            assert_eq!(
+                numbers.handle_close(subject, close_no),
+                expect,
+                "{close_no}"
+            );
         };
         check(&btc, 7, Verdict::Next);
         check(&btc, 8, Verdict::Next);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use runtime::broker::CloseStart;
+use runtime::telemetry::Tracer;
 use wire::Scope;
 use wire::api::TopicEntry;
 
@@ -67,6 +68,8 @@ pub struct Options {
     pub linger: Duration,
     /// The time over which connections are closed then.
     pub drain: Duration,
+    /// Where the spans of sampled bars go. Which are sampled is the publisher's choice.
+    pub tracer: Tracer,
 }
 
 impl Options {
@@ -98,6 +101,7 @@ impl Options {
             frame_len_max: 64 * 1024,
             linger: Duration::from_secs(3),
             drain: Duration::from_secs(10),
+            tracer: Tracer::off(),
         }
     }
 

@@ -178,8 +178,7 @@ impl Reader {
         } = question;
         let subject = Subject::new(Kind::Committed, &self.scope, instrument, *interval);
         let after = close_no.saturating_sub(1);
-        let Replay { closes, newest, .. } =
-            self.broker.closes_after(&subject, after, *max).await?;
+        let Replay { closes, newest, .. } = self.broker.closes_after(&subject, after, *max).await?;
         let text = |message: runtime::broker::BarMessage| {
             if message.bar.topic == *topic {
                 return message.json;

@@ -127,7 +127,7 @@ impl Service {
                 metrics.clone(),
             )
             .map_err(ServiceError::Shard)?;
-            shards.push(shard);
+            shards.push(shard.traced(options.tracer.clone()));
             inboxes.push(inbox);
         }
         let door = Door {
@@ -249,12 +249,8 @@ impl Service {
             // A shard ends when it has drained, which is before the group is asked to stop.
             tasks.spawn_thread(format!("shard-{index}"), OnExit::StopOnFailure, run)?;
         }
-        self.replayer.start(
-            tasks,
-            &self.broker,
-            &self.options.scope,
-            &self.door.inboxes,
-        );
+        self.replayer
+            .start(tasks, &self.broker, &self.options.scope, &self.door.inboxes);
         let intake = Intake {
             broker: self.broker,
             scope: self.options.scope,
@@ -264,6 +260,7 @@ impl Service {
             heard: self.heard,
             first_word: FirstWord::default(),
             metrics: self.metrics,
+            tracer: self.options.tracer,
         };
         let first_word = intake.first_word.clone();
         let first_word_max = if self.options.topics.is_empty() {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
+use runtime::telemetry::Tracer;
 use slab::Slab;
 use wire::Instrument;
 use wire::api::TopicEntry;
@@ -23,6 +24,7 @@ use crate::native::Session;
 use crate::outbox::replay::{Answer, Ask};
 use crate::pacer::Pacer;
 use crate::replayer::{Asker, Question, Questions, Reply};
+use crate::traced::Traced;
 use crate::{liveness, native};
 
 /// What bounds a shard and its connections.
@@ -122,6 +124,12 @@ impl Shard {
         Ok((shard, inbox))
     }
 
+    /// The shard, with the last spans of sampled bars going there.
+    pub(crate) fn traced(mut self, tracer: Tracer) -> Self {
+        self.work.traced = Traced::new(tracer);
+        self
+    }
+
     /// Runs until it was told to drain and the last connection is gone.
     ///
     /// # Errors
@@ -211,12 +219,16 @@ impl Shard {
         let bars = opens.len() + closes.len();
         for message in closes {
             let taken = self.hub.handle_close(&message.bar, &message.json);
+            let traced = &mut self.work.traced;
+            traced.handle_taken(&mut self.hub, &message, taken);
             self.count_once(taken);
         }
         for message in opens.into_values() {
             let taken = self
                 .hub
                 .handle_open(self.work.now_ms, &message.bar, &message.json);
+            let traced = &mut self.work.traced;
+            traced.handle_taken(&mut self.hub, &message, taken);
             self.count_once(taken);
         }
         for reply in replies {
@@ -289,16 +301,19 @@ impl Shard {
                 key,
                 id: conn.id,
             };
-            let put = self.hub.instrument(topic).is_some_and(|(instrument, interval)| {
-                self.questions.put(Question {
-                    from: asker,
-                    topic: self.hub.topic(topic).clone(),
-                    instrument,
-                    interval,
-                    close_no: from,
-                    max,
-                })
-            });
+            let put = self
+                .hub
+                .instrument(topic)
+                .is_some_and(|(instrument, interval)| {
+                    self.questions.put(Question {
+                        from: asker,
+                        topic: self.hub.topic(topic).clone(),
+                        instrument,
+                        interval,
+                        close_no: from,
+                        max,
+                    })
+                });
             if !put {
                 conn.outbox.handle_answer(Answer::Unavailable);
                 self.again.push(key);
@@ -381,6 +396,7 @@ impl Shard {
             }
         }
         self.visits = visits;
+        self.work.traced.handle_time(self.work.now_ms);
         self.count();
     }
 
@@ -405,6 +421,13 @@ impl Shard {
                 counter.inc_by(count);
             }
         }
+        let seconds = |ms: u64| Duration::from_millis(ms).as_secs_f64();
+        for lag_ms in self.work.write_lags_ms.drain(..) {
+            self.metrics.write_lag.observe(seconds(lag_ms));
+        }
+        for age_ms in self.work.pong_ages_ms.drain(..) {
+            self.metrics.pong_age.observe(seconds(age_ms));
+        }
     }
 
     fn remove(&mut self, key: ConnId, reason: CloseReason) {
@@ -420,6 +443,7 @@ impl Shard {
             conn_id = conn.id,
             close_reason = reason.label(),
             code = reason.code(),
+            lag_ms = conn.liveness.lag_ms(self.work.now_ms),
             "closed"
         );
     }

@@ -148,6 +148,7 @@ impl Carrier {
                 carriage: self.carriage.clone(),
                 clocks: Mutex::default(),
                 begun: self.begun,
+                tracer: self.options.tracer.clone(),
             };
             let mut rng = fastrand::Rng::new();
             let backoff = Backoff::new(self.options.reconnect, rng.fork());

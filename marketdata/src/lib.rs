@@ -57,6 +57,8 @@ pub mod publish;
 
 /// Who publishes a shard's instruments: leases, take-over and commits. Pure.
 pub mod owner;
+/// Which bars a sampled trade is in. Pure.
+mod trace;
 
 /// The shell around one shard.
 mod shard;

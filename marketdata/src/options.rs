@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runtime::backoff;
+use runtime::telemetry::Tracer;
 use wire::{Instrument, Interval, Scope, ShardCount, ShardId, Symbol, Venue};
 
 use crate::clock::STEP_MAX_MS;
@@ -40,6 +41,8 @@ pub struct Options {
     pub session: session::Options,
     /// Waits between attempts to connect.
     pub reconnect: backoff::Options,
+    /// Which frames are traced, and where their spans go.
+    pub tracer: Tracer,
 }
 
 /// One message may move the venue's clock this far, and a damaged one must not close a bar that has not ended.
@@ -149,6 +152,7 @@ impl Options {
                 base: Duration::from_millis(500),
                 cap: Duration::from_secs(30),
             },
+            tracer: Tracer::off(),
         }
     }
 

@@ -35,6 +35,32 @@ pub struct LogArgs {
     pub log_format: LogFormat,
 }
 
+/// Where traces go.
+#[cfg(feature = "otlp")]
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Traces")]
+pub struct TraceArgs {
+    /// Send traces to this collector, by OTLP over gRPC: http://otel-collector:4317; not sent if absent
+    #[arg(long, value_name = "URL", env = "MARKETFEED_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<OtlpEndpoint>,
+}
+
+/// How many traces are taken, for the process at the head of the path. The others follow what its messages say.
+#[cfg(feature = "otlp")]
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Traces")]
+pub struct SampleArgs {
+    /// Of a million frames from exchanges that bring trades, so many are traced: 10000 is 1 %
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "MARKETFEED_TRACE_SAMPLES_PER_MILLION",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(0..=i64::from(crate::telemetry::ALL))
+    )]
+    pub trace_samples_per_million: u32,
+}
+
 /// Where the process shows its state.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Admin")]
@@ -146,6 +172,44 @@ impl FromStr for LogFilter {
 }
 
 impl fmt::Display for LogFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The address of a collector: `http://host:port`, and nothing behind it.
+#[cfg(feature = "otlp")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtlpEndpoint(String);
+
+/// Why text is no address of a collector.
+#[cfg(feature = "otlp")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OtlpEndpointError {
+    /// Encrypted, which is left to a collector beside the process.
+    #[error("https is not spoken here: run a collector in the cluster and send to it by http://")]
+    Https,
+    /// Anything else.
+    #[error("write http://host:port; the port for gRPC is usually 4317")]
+    Malformed,
+}
+
+#[cfg(feature = "otlp")]
+impl FromStr for OtlpEndpoint {
+    type Err = OtlpEndpointError;
+
+    fn from_str(text: &str) -> Result<Self, OtlpEndpointError> {
+        let uri: axum::http::Uri = text.parse().map_err(|_| OtlpEndpointError::Malformed)?;
+        match (uri.scheme_str(), uri.port(), uri.path(), uri.query()) {
+            (Some("http"), Some(_), "/", None) => Ok(Self(text.to_owned())),
+            (Some("https"), ..) => Err(OtlpEndpointError::Https),
+            _ => Err(OtlpEndpointError::Malformed),
+        }
+    }
+}
+
+#[cfg(feature = "otlp")]
+impl fmt::Display for OtlpEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -292,6 +356,53 @@ mod tests {
             "error: invalid value for '--log-format <FORMAT>'",
             "thing",
             "",
+        );
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn the_arguments_of_traces() {
+        #[derive(Debug, Parser)]
+        struct Traced {
+            #[command(flatten)]
+            trace: TraceArgs,
+            #[command(flatten)]
+            sample: SampleArgs,
+        }
+        let parse = |args: &str| {
+            let words = std::iter::once("traced").chain(args.split_whitespace());
+            Traced::try_parse_from(words).map_err(|error| one_line(&error))
+        };
+        let given = parse("").unwrap();
+        assert_eq!(given.trace.otlp_endpoint, None);
+        assert_eq!(given.sample.trace_samples_per_million, 10_000);
+        let url = "http://otel-collector:4317";
+        let given = parse(&format!(
+            "--otlp-endpoint {url} --trace-samples-per-million 1000000"
+        ));
+        let given = given.unwrap();
+        assert_eq!(given.trace.otlp_endpoint.unwrap().to_string(), url);
+        assert_eq!(given.sample.trace_samples_per_million, 1_000_000);
+        let refuse = |args: &str, expect: &str| {
+            let line = parse(args).unwrap_err();
+            assert!(line.contains(expect), "{args:?}: {line}");
+        };
+        refuse("--otlp-endpoint https://otel:4317", "https is not spoken");
+        for wrong in [
+            "otel:4317",
+            "http://otel",
+            "grpc://otel:4317",
+            "http://otel:4317/v1/traces",
+            "http://:x",
+        ] {
+            refuse(
+                &format!("--otlp-endpoint {wrong}"),
+                "write http://host:port",
+            );
+        }
+        refuse(
+            "--trace-samples-per-million 1000001",
+            "--trace-samples-per-million",
         );
     }
 

@@ -184,6 +184,7 @@ fn intake(scripts: Vec<Option<Script>>) -> (Intake, Arc<Scripted>, mio::Poll) {
         heard: Heard::new(Duration::from_secs(30)),
         first_word: FirstWord::default(),
         metrics: Metrics::default(),
+        tracer: Tracer::off(),
     };
     (intake, broker, poll)
 }
@@ -266,7 +267,11 @@ async fn the_first_word_is_of_both_kinds_of_bars() {
     let opens = vec![Stream::new("kline:1m:BTC-USDT").open()];
     let (intake, _broker, _poll) = intake(vec![Some(vec![Give::Opens(opens)]), Some(Vec::new())]);
     let word = intake.first_word.clone();
-    let heard = async || tokio::time::timeout(A_WHILE, word.requested()).await.is_ok();
+    let heard = async || {
+        tokio::time::timeout(A_WHILE, word.requested())
+            .await
+            .is_ok()
+    };
     let _ = tokio::time::timeout(Duration::from_millis(1), intake.clone().run_opens()).await;
     assert!(!heard().await);
     let _ = tokio::time::timeout(Duration::from_millis(1), intake.run_closes()).await;

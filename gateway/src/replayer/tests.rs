@@ -100,7 +100,8 @@ async fn a_question_is_answered_under_the_name_that_it_asks_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_answered_in_time_is_said_to_be_unavailable_and_a_full_queue_takes_no_more() {
+async fn what_cannot_be_answered_in_time_is_said_to_be_unavailable_and_a_full_queue_takes_no_more()
+{
     // Nobody may hold a page.
     let fixture = Fixture::new(10, 0).await;
     assert!(fixture.ask(BTC, 5));

@@ -1,6 +1,8 @@
 // Pure: one instrument as one process of its shard sees it.
 #![deny(clippy::disallowed_methods)]
 
+use std::collections::BTreeMap;
+
 use wire::Interval;
 
 use super::checkpoint::Checkpoint;
@@ -16,6 +18,8 @@ pub(super) struct Entry {
     /// What is committed, as far as we know.
     pub(super) frontier: Frontier,
     pub(super) pending: Pending,
+    /// Start of the bar after the last one that the engine has closed, by interval.
+    closed_to_ms: BTreeMap<Interval, i64>,
     /// The newest assignment that gave it to us.
     pub(super) generation: u64,
     /// When that was first so.
@@ -49,7 +53,8 @@ pub(super) enum Standing {
     New,
     /// It follows without a hole from a checkpoint: what it closes is pending, or committed.
     Based,
-    /// Something was dropped: nothing more is kept until it is restored.
+    /// Something was dropped: nothing more is kept until the engine goes on from a checkpoint, or begins anew where
+    /// none has a state yet.
     Lost,
 }
 
@@ -69,6 +74,7 @@ impl Entry {
             standing: Standing::New,
             frontier: Frontier::default(),
             pending: Pending::default(),
+            closed_to_ms: BTreeMap::new(),
             generation,
             gained_ms: now_ms,
             leaving: None,
@@ -104,6 +110,7 @@ impl Entry {
                 _ => self.handle_break(),
             };
         }
+        self.closed_to_ms.insert(interval, start_ms + interval.ms());
         match next_ms {
             Some(next_ms) if start_ms < next_ms => Accepted::Settled,
             Some(next_ms) if start_ms > next_ms => self.handle_break(),
@@ -149,27 +156,87 @@ impl Entry {
         }
     }
 
-    /// The log was read while it is not ours. Gives whether the engine must go on from the checkpoint instead of its
-    /// own state.
-    pub(super) fn handle_stored(&mut self, stored: Option<&Checkpoint>) -> bool {
-        let Some(stored) = stored else {
-            // A new log, or one that was emptied: its numbers begin anew, with what waits here.
+    /// Whether a bar is committed that the engine has yet to close. It would make another one of it.
+    pub(super) fn is_behind(&self, frontier: &Frontier) -> bool {
+        let mut places = frontier.places();
+        places.any(|(interval, place)| {
+            let closed_to_ms = self.closed_to_ms.get(&interval).copied();
+            closed_to_ms < Some(place.next_start_ms)
+        })
+    }
+
+    /// The log was read while it is not ours. Gives whether the engine must go on from the checkpoint now instead of
+    /// its own state. A standby may be behind; who takes the instrument, `takes`, may not, and is restored when it has
+    /// taken it: what it closes then may be more than a standby keeps.
+    pub(super) fn handle_stored(&mut self, stored: Option<&Checkpoint>, takes: bool) -> bool {
+        let state = stored.and_then(|stored| stored.series.as_ref());
+        let Some(stored) = stored.filter(|_| state.is_some()) else {
+            // Nobody has closed a bar of it yet, or the log was emptied, and what we know of it is void.
+            if self.frontier.places().next().is_some() {
+                self.lose();
+            } else if self.standing != Standing::Lost {
+                self.standing = Standing::New;
+            }
             self.frontier = Frontier::default();
-            self.standing = Standing::New;
             return false;
         };
         self.frontier = stored.topics.clone();
-        if stored.series.is_none() {
-            // Taken by somebody who has not closed a bar yet: there is nothing to go on from.
-            self.standing = Standing::New;
+        self.pending.prune(&self.frontier);
+        let follows = self.standing == Standing::Based
+            && self.pending.follows(&self.frontier)
+            && !(takes && self.is_behind(&self.frontier));
+        if follows {
             return false;
         }
-        self.pending.prune(&self.frontier);
-        let follows = self.standing == Standing::Based && self.pending.follows(&self.frontier);
-        if !follows {
-            self.pending.clear();
-            self.standing = Standing::Based;
+        self.lose();
+        if !takes {
+            self.handle_restored();
         }
-        !follows
+        !takes
+    }
+
+    /// The engine goes on from the frontier.
+    fn handle_restored(&mut self) {
+        self.standing = Standing::Based;
+        let places = self.frontier.places();
+        self.closed_to_ms = places
+            .map(|(of, place)| (of, place.next_start_ms))
+            .collect();
+    }
+
+    /// It was taken. Gives whether the engine must go on from the checkpoint instead of its own state.
+    pub(super) fn handle_taken(&mut self, sequence: u64, checkpoint: &Checkpoint) -> bool {
+        self.hold = Hold::Owned {
+            sequence,
+            epoch: checkpoint.epoch,
+        };
+        self.block = None;
+        self.frontier.clone_from(&checkpoint.topics);
+        let restores = self.standing == Standing::Lost;
+        if restores {
+            self.handle_restored();
+        }
+        // Before a state of ours is in the log, another may yet put its own there.
+        self.standing = match checkpoint.series {
+            Some(_) => Standing::Based,
+            None => Standing::New,
+        };
+        restores
+    }
+
+    /// A part of a commit is in the log.
+    pub(super) fn handle_committed(
+        &mut self,
+        sequence: u64,
+        checkpoint: &Checkpoint,
+        sections: usize,
+    ) {
+        let Hold::Owned { epoch, .. } = self.hold else {
+            return; // It was lost meanwhile, with what waited; the checkpoint will tell the rest.
+        };
+        self.hold = Hold::Owned { sequence, epoch };
+        self.standing = Standing::Based;
+        self.frontier.clone_from(&checkpoint.topics);
+        self.pending.handle_committed(sections);
     }
 }

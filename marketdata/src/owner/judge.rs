@@ -27,6 +27,8 @@ pub enum Block {
     Outclaimed,
     /// It comes from another shard, and we are not level yet.
     NotLevel,
+    /// It comes from another shard, which has just closed a bar that we have yet to close.
+    Behind,
 }
 
 impl Block {

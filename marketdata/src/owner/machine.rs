@@ -9,9 +9,7 @@ use super::batch::Batch;
 use super::checkpoint::{Checkpoint, Snapshots};
 use super::judge::{Block, Identity};
 use super::lease::{Lease, LeaseAnswer, LeaseCommand, LeaseEvent};
-use super::ledger::{
-    Assigned, Change, CommitOutcome, Ledger, LedgerCommand, LedgerEvent, Stale, StoredAt,
-};
+use super::ledger::{Assigned, CommitOutcome, Ledger, LedgerCommand, LedgerEvent, Stale, StoredAt};
 use super::options::Options;
 use super::pending::{Accepted, Close};
 use super::status::{Role, Status};
@@ -69,20 +67,26 @@ pub enum Event {
     /// The shard is not ours any more: nothing of it may be published. For the log only, as
     /// [`Owner::may_publish`] says the same.
     SteppedDown,
-    /// The engine must go on from this checkpoint, which has a series' state, as if its own feed had been down since.
+    /// A standby's engine must go on from this checkpoint, which has a series' state, as if its own feed had been down
+    /// since.
     Restore {
         /// Whose.
         instrument: Instrument,
         /// From where.
         checkpoint: Box<Checkpoint>,
     },
-    /// An instrument is ours. What this checkpoint has committed stays as it is, with its `rev`; where the engine has
-    /// trades that a committed bar lacks, it amends. Then all its open bars are published anew.
+    /// An instrument is ours. If it `restores`, the engine goes on from this checkpoint as by [`Event::Restore`]; from
+    /// nothing, as if it had just been added, where the checkpoint has no series' state.
+    /// Otherwise the engine's own state reaches back to it, and has closed every bar that it has: those bars stay as
+    /// they were committed, with their `rev`, and where the engine has trades that one lacks, it amends. Then all open
+    /// bars of the instrument are published anew.
     Taken {
         /// Which.
         instrument: Instrument,
-        /// As it stands in the log now, under our epoch.
+        /// As it stands in the log now, under our epoch. It has no series' state before the first close.
         checkpoint: Box<Checkpoint>,
+        /// Whether the engine must go on from it.
+        restores: bool,
     },
     /// An instrument is not ours any more. For the log only.
     Fenced {
@@ -98,7 +102,13 @@ pub enum Event {
     },
     /// This is in the log.
     Committed(Arc<Batch>),
-    /// An instrument has no place here any more: its feed may go.
+    /// An instrument is to be followed from now on, by a feed and a series that begin anew.
+    Gained {
+        /// Which.
+        instrument: Instrument,
+    },
+    /// An instrument has no place here any more: its feed and its series may go. One that the assignment takes from us
+    /// is followed until then.
     Released {
         /// Which.
         instrument: Instrument,
@@ -118,11 +128,12 @@ impl Owner {
         }
     }
 
-    /// A newer assignment is in force. One of the same generation changes nothing.
+    /// A newer assignment is in force: [`Event::Gained`] and [`Event::Released`] say what comes of it. One of the same
+    /// generation changes nothing.
     ///
     /// # Errors
     /// When it is older than the one in force.
-    pub fn handle_assignment(&mut self, now_ms: u64, assigned: &Assigned) -> Result<Change, Stale> {
+    pub fn handle_assignment(&mut self, now_ms: u64, assigned: &Assigned) -> Result<(), Stale> {
         self.ledger.handle_assignment(now_ms, assigned)
     }
 
@@ -228,13 +239,16 @@ impl Owner {
                 LedgerEvent::Taken {
                     instrument,
                     checkpoint,
+                    restores,
                 } => Event::Taken {
                     instrument,
                     checkpoint,
+                    restores,
                 },
                 LedgerEvent::Fenced { instrument } => Event::Fenced { instrument },
                 LedgerEvent::Blocked { instrument, block } => Event::Blocked { instrument, block },
                 LedgerEvent::Committed(batch) => Event::Committed(batch),
+                LedgerEvent::Gained { instrument } => Event::Gained { instrument },
                 LedgerEvent::Released { instrument } => Event::Released { instrument },
             });
         }

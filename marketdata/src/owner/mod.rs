@@ -46,7 +46,7 @@ pub use frontier::{Frontier, Place};
 pub use judge::{Block, Identity};
 pub use lease::{Lease, LeaseAnswer, LeaseCommand, LeaseEvent, LeaseValue};
 pub use ledger::{
-    Assigned, Change, CommitOutcome, Counts, Ledger, LedgerCommand, LedgerEvent, Stale, StoredAt,
+    Assigned, CommitOutcome, Counts, Ledger, LedgerCommand, LedgerEvent, Stale, StoredAt,
 };
 pub use machine::{Command, Event, Owner};
 pub use options::Options;

@@ -141,6 +141,8 @@ impl Core {
             }
             Input::Up { series, venue_ms } => self.handle_up(series as usize, venue_ms),
             Input::Down { series } => self.handle_down(series as usize),
+            // It is the shell's, which makes spans.
+            Input::Sampled { .. } => {}
         }
         None
     }

@@ -1,32 +1,40 @@
 //! The shell around one shard: inbox in, closes and open bars out to the bus, as far as the shard is ours.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use runtime::broker::{BarMessage, Bus, Commit, CommitError};
+use runtime::broker::{BarMessage, Bus, CommitError};
 use runtime::shutdown::Shutdown;
+use runtime::telemetry::BusCall;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::{Instrument, Interval, ShardId};
+use wire::{Bar, Instrument, Interval, ShardId};
 
 use crate::aggregate::Config;
 use crate::carriage::Carriage;
 use crate::carrier::Control;
 use crate::metrics::{Metrics, Sparse};
 use crate::options::{Options, WhenFull};
-use crate::owner::{self, Accepted, Assigned, Batch, Command, Event, Identity, Owner, Status};
+use crate::owner::{Accepted, Command, Identity, Owner, Status};
 use crate::publish::Numbers;
 use crate::route::Input;
+
+/// What it does about what its owner tells and the bus answers.
+mod act;
 
 mod core;
 
 mod ops;
 
+mod sampled;
+
 mod tally;
 
 use self::core::Core;
-use self::ops::{Answer, Ops};
+use self::ops::Ops;
+use self::sampled::Sampled;
 use self::tally::Tally;
 
 /// Inputs that wait for a shard. A shard takes some two million a second: a full inbox means that it was away for
@@ -79,6 +87,7 @@ pub(crate) struct Shard {
     publish_told: Sparse,
     lost_told: Sparse,
     waiting_told: Sparse,
+    sampled: Sampled,
 }
 
 impl Shard {
@@ -116,6 +125,7 @@ impl Shard {
             publish_told: Sparse::default(),
             lost_told: Sparse::default(),
             waiting_told: Sparse::default(),
+            sampled: Sampled::new(options.tracer.clone(), &context.intervals),
             context,
         }
     }
@@ -185,7 +195,8 @@ impl Shard {
                 }) => self.ops.ask_checkpoints(ticket, &instruments),
                 Some(Command::Commit { ticket, batch }) => {
                     let commit = self.commit(&batch);
-                    self.ops.ask_commit(ticket, commit);
+                    self.ops
+                        .ask_commit(ticket, commit, self.sampled.tracer.clone());
                 }
                 None => return,
             }
@@ -215,8 +226,10 @@ impl Shard {
         while (self.context.options.when_full == WhenFull::DropNewest || self.has_room())
             && let Some(input) = self.inputs.pop_front()
         {
+            self.sampled.handle_input(&input);
             if let Some((outcome, instrument)) = self.core.handle_input(&input) {
                 self.tally.handle_outcome(outcome, instrument);
+                self.sampled.handle_outcome(&input, outcome, instrument);
             }
             self.hand_over();
             while let Some((instrument, event)) = self.core.poll_event() {
@@ -231,6 +244,9 @@ impl Shard {
         while self.has_room()
             && let Some((instrument, close)) = self.core.poll_close()
         {
+            let bar = &close.bar;
+            self.sampled
+                .handle_close(&instrument, bar.interval, bar.start_ms);
             let accepted = self.owner.handle_close(&instrument, close, &mut self.core);
             if accepted == Accepted::Lost
                 && let Some(count) = self.lost_told.tell()
@@ -238,110 +254,6 @@ impl Shard {
                 tracing::debug!(%instrument, count, "a close that does not follow: to be made again from the checkpoint");
             }
         }
-    }
-
-    fn act_on_events(&mut self) {
-        let now_ms = self.now_ms();
-        while let Some(event) = self.owner.poll_event(now_ms) {
-            self.handle_event(event);
-        }
-    }
-
-    fn handle_event(&mut self, event: Event) {
-        let shard = self.context.shard;
-        match event {
-            Event::Granted(claim) => tracing::info!(%shard, claim, "the shard's lease is ours"),
-            Event::SteppedDown => {
-                tracing::info!(%shard, "the shard has another owner: standing by")
-            }
-            Event::Restore {
-                instrument,
-                checkpoint,
-            } => {
-                let Some(state) = &checkpoint.series else {
-                    return;
-                };
-                match self.core.handle_restore(&instrument, state) {
-                    Ok(()) => tracing::debug!(%shard, %instrument, "going on from the checkpoint"),
-                    Err(error) => {
-                        tracing::warn!(%shard, %instrument, %error, "a checkpoint's state cannot be read");
-                    }
-                }
-                // What was missed since is fetched before it is level again.
-                self.tell_level(&instrument, false);
-            }
-            Event::Taken { instrument, .. } => {
-                tracing::debug!(%shard, %instrument, "taken");
-                self.core.handle_republish();
-            }
-            Event::Fenced { instrument } => tracing::info!(%shard, %instrument, "taken by another"),
-            Event::Blocked { instrument, block } => {
-                tracing::warn!(%shard, %instrument, reason = block.as_str(), "not taken");
-            }
-            Event::Committed(batch) => self.handle_committed(&batch),
-            Event::Released { instrument } => {
-                if let Some(at) = self.core.handle_released(&instrument) {
-                    self.context.carriage.handle_dropped(at);
-                    tracing::info!(%shard, %instrument, "released");
-                    self.levels.remove(&instrument);
-                    self.dropped.push_back(instrument);
-                }
-            }
-        }
-    }
-
-    fn handle_committed(&mut self, batch: &Batch) {
-        let now_ms = wall_ms();
-        let metrics = &self.context.metrics;
-        for close in batch.parts.iter().flat_map(|part| &part.closes) {
-            metrics.closes_committed.inc();
-            let bar = &close.close.bar;
-            let end_ms = bar.start_ms + bar.interval.ms();
-            let delay_ms = u64::try_from(now_ms - end_ms).unwrap_or(0);
-            let delay = Duration::from_millis(delay_ms).as_secs_f64();
-            metrics.bar_close_delay.observe(delay);
-        }
-    }
-
-    fn handle_answer(&mut self, answer: Answer) -> Result<(), CommitError> {
-        let now_ms = self.now_ms();
-        match answer {
-            Answer::Lease(answer) => self.owner.handle_lease(now_ms, answer),
-            Answer::Checkpoints(ticket, stored) => {
-                self.owner.handle_checkpoints(now_ms, ticket, stored);
-            }
-            Answer::Commit(ticket, outcome) => {
-                let outcome = outcome?;
-                if !matches!(outcome, owner::CommitOutcome::Committed(_)) {
-                    self.context.metrics.publish_failed.inc();
-                    let waiting = self.owner.ledger().pending_len();
-                    if let Some(count) = self.waiting_told.tell() {
-                        tracing::warn!(count, ?outcome, waiting, "closes not committed");
-                    }
-                }
-                self.owner.handle_commit(now_ms, ticket, outcome);
-            }
-        }
-        Ok(())
-    }
-
-    fn handle_control(&mut self, control: Control) {
-        let Control { change, taken } = control;
-        for (series, listed) in change.renamed {
-            self.core.handle_renamed(series, listed);
-        }
-        self.core.handle_gained(change.gained);
-        let assigned = Assigned {
-            generation: change.generation,
-            mine: change.mine,
-            others: change.others,
-        };
-        let now_ms = self.now_ms();
-        if let Err(error) = self.owner.handle_assignment(now_ms, &assigned) {
-            tracing::warn!(shard = %self.context.shard, %error, "assignment not taken");
-        }
-        // Whoever waits for it has gone when it is not told.
-        let _ = taken.send(());
     }
 
     fn handle_stop(&mut self) {
@@ -386,40 +298,6 @@ impl Shard {
         self.publish_open().await;
     }
 
-    fn tell_level(&mut self, instrument: &Instrument, is_level: bool) {
-        let before = self.levels.get(instrument).copied().unwrap_or(false);
-        if before != is_level {
-            self.levels.insert(instrument.clone(), is_level);
-            let now_ms = self.now_ms();
-            self.owner.handle_level(now_ms, instrument, is_level);
-        }
-    }
-
-    fn commit(&self, batch: &Batch) -> Commit {
-        let scope = &self.context.options.scope;
-        let publish_time_ms = wall_ms();
-        let mut commit = Commit::default();
-        for part in &batch.parts {
-            for numbered in &part.closes {
-                let numbers = Numbers {
-                    epoch: part.checkpoint.epoch,
-                    close_no: numbered.close_no,
-                    publish_time_ms,
-                };
-                let bar = self.core.close(&part.instrument, &numbered.close, &numbers);
-                commit
-                    .closes
-                    .extend(bar.map(|bar| BarMessage::new(scope, bar)));
-            }
-        }
-        let write = |part: &owner::Part| {
-            self.ops
-                .write(&part.instrument, part.expect, &part.checkpoint)
-        };
-        commit.checkpoints = batch.parts.iter().map(write).collect();
-        commit
-    }
-
     async fn publish_open(&mut self) {
         let publish_time_ms = wall_ms();
         let scope = &self.context.options.scope;
@@ -432,14 +310,24 @@ impl Shard {
                 publish_time_ms,
             })
         };
-        let core = &mut self.core;
-        let bars: Vec<BarMessage> = std::iter::from_fn(|| core.poll_open(numbers))
-            .map(|bar| BarMessage::new(scope, bar))
+        let (core, sampled) = (&mut self.core, &mut self.sampled);
+        let message = |bar: Bar| {
+            let trace = sampled.take_open(&bar.instrument, bar.interval, bar.start_ms);
+            BarMessage::new(scope, bar).with_trace(trace)
+        };
+        let mut bars: Vec<BarMessage> = std::iter::from_fn(|| core.poll_open(numbers))
+            .map(message)
             .collect();
         if bars.is_empty() {
             return;
         }
-        match self.context.bus.publish_open(&bars).await {
+        let tracer = &self.sampled.tracer;
+        let bus = self.context.bus.as_ref();
+        let call = BusCall::publish(tracer, &mut bars);
+        let sent = bus.publish_open(&bars).await;
+        let error = sent.as_ref().err().map(|error| error as &dyn Display);
+        call.end(tracer, bus, &bars, error);
+        match sent {
             Ok(()) => {
                 let count = u64::try_from(bars.len()).unwrap_or(u64::MAX);
                 self.context.metrics.open_published.inc_by(count);
@@ -450,17 +338,6 @@ impl Shard {
                 if let Some(count) = self.publish_told.tell() {
                     tracing::warn!(count, %error, "open bars not sent");
                 }
-            }
-        }
-    }
-
-    fn tell_dropped(&mut self) {
-        while let Some(instrument) = self.dropped.pop_front() {
-            if let Err(mpsc::error::TrySendError::Full(instrument)) =
-                self.context.dropped.try_send(instrument)
-            {
-                self.dropped.push_front(instrument);
-                return;
             }
         }
     }

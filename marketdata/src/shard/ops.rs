@@ -1,5 +1,6 @@
 //! What is asked of the bus and not answered yet: one question to the leases and one to the log at a time.
 
+use std::fmt::Display;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use runtime::broker::{
     Bus, CheckpointSubject, CheckpointWrite, Commit, CommitError, LeaseError, StoredCheckpoint,
 };
+use runtime::telemetry::{BusCall, Tracer};
 use wire::{Instrument, Scope, ShardId};
 
 use crate::owner::{Checkpoint, CommitOutcome, LeaseAnswer, LeaseCommand, LeaseValue, StoredAt};
@@ -90,15 +92,18 @@ impl Ops {
     }
 
     /// Commits.
-    pub(crate) fn ask_commit(&mut self, ticket: u64, commit: Commit) {
+    pub(crate) fn ask_commit(&mut self, ticket: u64, mut commit: Commit, tracer: Tracer) {
         let bus = Arc::clone(&self.bus);
         self.log = Some(Box::pin(async move {
+            let call = BusCall::publish(&tracer, &mut commit.closes);
             let committed = tokio::time::timeout(LOG_WAIT_MAX, bus.commit(&commit)).await;
             let committed = committed.unwrap_or_else(|_| {
                 Err(CommitError::Unknown(format!(
                     "none within {LOG_WAIT_MAX:?}"
                 )))
             });
+            let error = committed.as_ref().err().map(|error| error as &dyn Display);
+            call.end(&tracer, bus.as_ref(), &commit.closes, error);
             Answer::Commit(ticket, outcome(committed))
         }));
     }

@@ -136,7 +136,12 @@ fn what_the_log_has_not_got_is_missed_and_the_rest_is_not() {
     };
     let all = ["close 3", "close 4", "close 5", "close 6"];
     check(6, false, 2, &all);
-    check(3, false, 2, &["missed 3-3", "close 4", "close 5", "close 6"]);
+    check(
+        3,
+        false,
+        2,
+        &["missed 3-3", "close 4", "close 5", "close 6"],
+    );
     check(2, false, 2, &["missed 3-4", "close 5", "close 6"]);
     check(0, false, 2, &["missed 3-4", "close 5", "close 6"]);
     check(6, true, 2, &["missed 3-4", "close 5", "close 6"]);
@@ -188,13 +193,25 @@ fn a_claim_above_what_has_come_is_the_logs_to_judge() {
     check(5, 2, 4, false, &["close 5", "close 6"]);
     // Another history: the next close comes whatever was claimed.
     check(5, 0, 99, false, &["open 6.1", "close 6"]);
-    check(5, 2, 99, false, &["open 4.1", "close 4", "close 5", "close 6"]);
+    check(
+        5,
+        2,
+        99,
+        false,
+        &["open 4.1", "close 4", "close 5", "close 6"],
+    );
     check(0, 0, 99, false, &["open 1.1", "close 1"]);
     // The gateway has just started and has had no close.
     check(5, 5, 5, false, &["close 6"]);
     check(5, 5, 3, false, &["close 4", "close 5", "close 6"]);
     // Better twice than not at all.
-    check(5, 2, 5, true, &["open 4.1", "close 4", "close 5", "close 6"]);
+    check(
+        5,
+        2,
+        5,
+        true,
+        &["open 4.1", "close 4", "close 5", "close 6"],
+    );
 }
 
 #[test]

@@ -16,15 +16,6 @@ pub struct Assigned {
     pub others: BTreeSet<Instrument>,
 }
 
-/// What a new assignment changes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Change {
-    /// To be followed from now on.
-    pub gained: Vec<Instrument>,
-    /// To be followed until [`LedgerEvent::Released`].
-    pub leaving: Vec<Instrument>,
-}
-
 /// An assignment that is older than the one in force. It is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("assignment {generation} is older than {in_force}, which is in force")]
@@ -36,11 +27,12 @@ pub struct Stale {
 }
 
 impl Ledger {
-    /// A newer assignment is in force. One of the same generation changes nothing.
+    /// A newer assignment is in force: [`LedgerEvent::Gained`] and [`LedgerEvent::Released`] say what comes of it. One
+    /// of the same generation changes nothing.
     ///
     /// # Errors
     /// When it is older than the one in force.
-    pub fn handle_assignment(&mut self, now_ms: u64, assigned: &Assigned) -> Result<Change, Stale> {
+    pub fn handle_assignment(&mut self, now_ms: u64, assigned: &Assigned) -> Result<(), Stale> {
         let generation = assigned.generation;
         match self.generation {
             Some(in_force) if generation < in_force => {
@@ -49,11 +41,10 @@ impl Ledger {
                     in_force,
                 });
             }
-            Some(in_force) if generation == in_force => return Ok(Change::default()),
+            Some(in_force) if generation == in_force => return Ok(()),
             _ => self.generation = Some(generation),
         }
-        let mut change = Change::default();
-        self.leave(assigned, &mut change);
+        self.leave(assigned);
         for instrument in &assigned.mine {
             self.leaving.remove(instrument);
             let kept = self.change(instrument, |entry| {
@@ -67,22 +58,20 @@ impl Ledger {
                 let entry = Entry::new(generation, now_ms);
                 self.entries.insert(instrument.clone(), entry);
                 self.look_next_ms = self.look_next_ms.min(now_ms);
-                change.gained.push(instrument.clone());
+                let instrument = instrument.clone();
+                self.events.push_back(LedgerEvent::Gained { instrument });
             }
         }
         self.settle();
-        Ok(change)
+        Ok(())
     }
 
     /// Its checkpoints go on to bear the generation that last gave an instrument to us: the shard that has it now must
     /// be able to tell that its own is newer.
-    fn leave(&mut self, assigned: &Assigned, change: &mut Change) {
+    fn leave(&mut self, assigned: &Assigned) {
         for (instrument, entry) in &mut self.entries {
             if assigned.mine.contains(instrument) {
                 continue;
-            }
-            if entry.leaving.is_none() {
-                change.leaving.push(instrument.clone());
             }
             self.leaving.insert(instrument.clone());
             let elsewhere = assigned.others.contains(instrument);

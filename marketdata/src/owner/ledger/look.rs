@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    Batch, Block, Checkpoint, Entry, Hold, Instrument, Ledger, LedgerEvent, Part, StoredAt, Work,
+    Batch, Block, Checkpoint, Entry, Hold, Instrument, Ledger, LedgerEvent, Part, Standing,
+    StoredAt, Work,
 };
 use crate::owner::judge::{Verdict, judge};
 
@@ -70,15 +71,19 @@ impl Ledger {
         let before = entry.block;
         let block = self.block(now_ms, entry, stored, claim);
         let read = stored.map(|stored| stored.checkpoint.as_ref());
-        let look_ms = self.options.look_ms;
+        let (look_ms, soon_ms) = (self.options.look_ms, self.options.watch_ms / 2);
         let takes = claim.is_some() && block.is_none();
         let restore = self.change(instrument, |entry| {
             entry.block = block;
             // If it is taken and that fails, it is looked at again at once.
-            entry.look_at_ms = if takes { now_ms } else { now_ms + look_ms };
+            entry.look_at_ms = match block {
+                _ if takes => now_ms,
+                Some(Block::Behind) => now_ms + soon_ms,
+                _ => now_ms + look_ms,
+            };
             match read {
                 Some(None) => false,
-                read => entry.handle_stored(read.flatten()),
+                read => entry.handle_stored(read.flatten(), takes),
             }
         });
         if let (Some(true), Some(Some(checkpoint))) = (restore, read) {
@@ -114,9 +119,17 @@ impl Ledger {
             Verdict::Outclaimed(_) => Some(Block::Outclaimed),
             Verdict::Leave(block) => Some(block),
             Verdict::Take { moved } => {
-                let wait_ms = self.options.move_wait_ms;
-                let waits = moved && !entry.is_level && now_ms < entry.gained_ms + wait_ms;
-                waits.then_some(Block::NotLevel)
+                // Its old owner goes on meanwhile.
+                let waits = moved && now_ms < entry.gained_ms + self.options.move_wait_ms;
+                match waits {
+                    true if !entry.is_level => Some(Block::NotLevel),
+                    true if entry.standing == Standing::Based
+                        && entry.is_behind(&stored.topics) =>
+                    {
+                        Some(Block::Behind)
+                    }
+                    _ => None,
+                }
             }
         }
     }

@@ -29,7 +29,7 @@ mod outcome;
 /// What it looks like from outside.
 mod view;
 
-pub use assigned::{Assigned, Change, Stale};
+pub use assigned::{Assigned, Stale};
 
 /// All instruments of a shard in one process.
 ///
@@ -158,13 +158,14 @@ pub enum LedgerEvent {
         /// From where.
         checkpoint: Box<Checkpoint>,
     },
-    /// An instrument is ours. What this checkpoint has committed stays as it is; where the engine has more trades of
-    /// it, it amends. Then all its open bars are published anew.
+    /// An instrument is ours; see [`super::Event::Taken`].
     Taken {
         /// Which.
         instrument: Instrument,
         /// As it stands in the log now, under our epoch.
         checkpoint: Box<Checkpoint>,
+        /// Whether the engine must go on from it.
+        restores: bool,
     },
     /// An instrument is not ours any more, while others are.
     Fenced {
@@ -180,6 +181,11 @@ pub enum LedgerEvent {
     },
     /// This is in the log.
     Committed(Arc<Batch>),
+    /// An instrument is to be followed from now on.
+    Gained {
+        /// Which.
+        instrument: Instrument,
+    },
     /// An instrument has no place here any more: its feed may go.
     Released {
         /// Which.
@@ -233,8 +239,10 @@ impl Ledger {
         if !lost && entry.standing == Standing::Lost {
             self.counts.lost += 1;
             // It is to be restored, and until then is not ours to commit.
-            entry.hold = Hold::Unowned;
-            entry.look_at_ms = 0;
+            if entry.is_owned() {
+                entry.hold = Hold::Unowned;
+                entry.look_at_ms = 0;
+            }
         }
         if entry.is_owned() && !entry.pending.is_empty() {
             if !self.ready.contains(instrument) {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Batch, CommitOutcome, Hold, Ledger, LedgerEvent, Part, Standing, StoredAt, Work};
+use super::{Batch, CommitOutcome, Hold, Ledger, LedgerEvent, Part, StoredAt, Work};
 use crate::owner::judge::{Verdict, judge};
 
 /// What a batch's part became, by the checkpoint that stands there now.
@@ -104,22 +104,20 @@ impl Ledger {
 
     fn handle_happened(&mut self, part: &Part, sequence: u64) {
         let checkpoint = &part.checkpoint;
-        self.change(&part.instrument, |entry| {
+        let taken = self.change(&part.instrument, |entry| {
             entry.in_flight = false;
-            entry.block = None;
-            entry.standing = Standing::Based;
-            entry.hold = Hold::Owned {
-                sequence,
-                epoch: checkpoint.epoch,
-            };
-            entry.frontier.clone_from(&checkpoint.topics);
-            entry.pending.handle_committed(part.sections);
+            if part.is_take {
+                return Some(entry.handle_taken(sequence, checkpoint));
+            }
+            entry.handle_committed(sequence, checkpoint, part.sections);
+            None
         });
-        if part.is_take {
+        if let Some(Some(restores)) = taken {
             self.counts.taken += 1;
             self.events.push_back(LedgerEvent::Taken {
                 instrument: part.instrument.clone(),
                 checkpoint: Box::new(checkpoint.clone()),
+                restores,
             });
         }
     }
