@@ -115,6 +115,7 @@ async fn break_it(what: &Faults) -> Result<bool> {
             Err(error) => Outcome {
                 plan,
                 resumed: None,
+                slowest: None,
                 broken: vec![format!("the cluster did not come back: {error:#}")],
             },
         };

@@ -227,7 +227,8 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
-    /// SIGSTOP: it stands still until [`Process::resume`]. It can be killed meanwhile.
+    /// SIGSTOP: it stands still until [`Process::resume`], each of its threads from its next step on. It can be killed
+    /// meanwhile.
     ///
     /// # Errors
     /// When it does not run.

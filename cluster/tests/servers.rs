@@ -63,7 +63,9 @@ async fn a_server_that_cannot_start_says_why() {
 async fn a_paused_server_does_not_answer_until_it_is_resumed() {
     let server = NatsServer::start().await.unwrap();
     server.pause().unwrap();
-    assert!(http::get(server.monitor(), "/healthz").await.is_err());
+    // Each of its threads stops at its next step.
+    let silent = async || Ok(http::get(server.monitor(), "/healthz").await.err());
+    wait::until("silence", PATIENCE, silent).await.unwrap();
     server.resume().unwrap();
     assert_eq!(
         http::get(server.monitor(), "/healthz").await.unwrap().0,

@@ -213,16 +213,17 @@ impl Ledger {
         self.of(topic).last().map(|entry| entry.at)
     }
 
-    /// How long closes of a topic were waited for after something broke at `since`: the longest time from then, or
-    /// from the end of a bar that ended later, to the coming of its first close. None while nothing has come since.
+    /// How long closes of a topic were waited for after something broke at `since`, and for which most: the longest
+    /// time from then, or from the end of a bar that ended later, to the coming of its first close. None while
+    /// nothing has come since.
     #[must_use]
-    pub fn waited_since(&self, topic: &Topic, since: Duration) -> Option<Duration> {
+    pub fn waited_since(&self, topic: &Topic, since: Duration) -> Option<(Duration, &Entry)> {
         let later = self.of(topic).iter().filter(|entry| entry.at > since);
         let waited = later.filter(|entry| entry.rev == 0).map(|entry| {
             let ended = Duration::from_millis(u64::try_from(entry.end_ms).unwrap_or(0));
-            entry.at.saturating_sub(since.max(ended))
+            (entry.at.saturating_sub(since.max(ended)), entry)
         });
-        waited.max()
+        waited.max_by_key(|(waited, _)| *waited)
     }
 
     /// Where two clients were told different things: numbers that both have must name the same close.

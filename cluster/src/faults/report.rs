@@ -14,6 +14,8 @@ pub struct Outcome {
     pub plan: Plan,
     /// How long closes were away; none where they did not come back.
     pub resumed: Option<Duration>,
+    /// What was waited for so long.
+    pub slowest: Option<String>,
     /// What broke the promise; empty where it was kept.
     pub broken: Vec<String>,
 }
@@ -33,6 +35,9 @@ impl Outcome {
         let Plan { seed, kind, .. } = &self.plan;
         let mut text =
             format!("{verdict} seed {seed:<6} {kind:<26} closes went on after {resumed}");
+        if let Some(slowest) = &self.slowest {
+            let _ = write!(text, "  ({slowest})");
+        }
         for what in self.broken.iter().take(10) {
             let _ = write!(text, "\n       {what}");
         }
@@ -85,6 +90,7 @@ mod tests {
         Outcome {
             plan: Plan::of_seed(7, Some(Kind::Kill9Active), 2, 2),
             resumed: seconds.map(Duration::from_secs),
+            slowest: seconds.map(|_| "kline:1s:BTC-USDT".to_owned()),
             broken: broken.iter().map(|&what| what.to_owned()).collect(),
         }
     }

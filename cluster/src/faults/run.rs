@@ -143,17 +143,20 @@ impl Clients {
             broken.extend(different.iter().map(ToString::to_string));
         }
         let since = broken_at[self.measured];
-        let waited = self.all[self.measured].look(|ledger| {
-            let waited = self
-                .fastest
-                .iter()
-                .map(|topic| ledger.waited_since(topic, since));
+        let slowest = self.all[self.measured].look(|ledger| {
+            let waited = self.fastest.iter().map(|topic| {
+                let (waited, entry) = ledger.waited_since(topic, since)?;
+                let (start_ms, what) = (entry.start_ms, entry.completeness);
+                Some((waited, format!("{topic}, the bar of {start_ms}, {what}")))
+            });
             // One topic without a close makes it none.
-            waited.collect::<Option<Vec<_>>>()
+            waited.collect::<Option<Vec<_>>>()?.into_iter().max()
         });
+        let (resumed, slowest) = slowest.unzip();
         Outcome {
             plan: plan.clone(),
-            resumed: waited.and_then(|waited| waited.into_iter().max()),
+            resumed,
+            slowest,
             broken,
         }
     }

@@ -47,7 +47,7 @@ impl Default for Options {
                 ),
                 ("coinbase".to_owned(), symbols(&["BTC-USD", "ETH-USD"])),
             ],
-            rate: 60,
+            rate: 300,
             seed: 1,
             intervals: symbols(&["1s", "1m", "1h", "1d"]),
             shards: 2,
