@@ -75,7 +75,7 @@ pub(crate) struct Work {
     /// How long pongs took that have come, in milliseconds.
     pub(crate) pong_ages_ms: Vec<u64>,
     pub(crate) traced: Traced,
-    batch: Batch,
+    pub(crate) batch: Batch,
     out: Vec<u8>,
     input: Box<[u8]>,
 }
@@ -87,6 +87,8 @@ pub(crate) struct Sent {
     pub(crate) bytes: u64,
     pub(crate) messages: u64,
     pub(crate) conflated: u64,
+    pub(crate) replayed: u64,
+    pub(crate) missed: u64,
 }
 
 /// Reads of one turn, so that a client that floods waits for the others.
@@ -407,6 +409,8 @@ impl Conn {
         self.outbox
             .poll_batch(hub, work.limits.frame_len_max, batch);
         work.sent.conflated += batch.conflated;
+        work.sent.replayed += batch.replayed;
+        work.sent.missed += batch.missed;
         let Some((first, rest)) = batch.texts.split_first() else {
             return;
         };

@@ -34,8 +34,46 @@ pub(crate) struct Metrics {
     pub(crate) write_lag: Histogram,
     /// From a ping to its pong.
     pub(crate) pong_age: Histogram,
+    /// Closes sent that had left the ring and were read from the log.
+    pub(crate) replayed: Counter,
+    /// Closes that connections were told they missed.
+    pub(crate) missed: Counter,
+    replays: Family<ReplayLabels, Counter>,
+    /// Breaks in a topic's close_no.
+    pub(crate) breaks: Counter,
     received: Family<KindLabels, Counter>,
     refused_bars: Family<RefusedLabels, Counter>,
+}
+
+/// What became of a question for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReplayEnd {
+    /// It was answered.
+    Page,
+    /// The bus is away, or refused.
+    Unavailable,
+    /// It took too long.
+    Late,
+    /// Too many wait.
+    Full,
+}
+
+impl ReplayEnd {
+    const ALL: [Self; 4] = [Self::Page, Self::Unavailable, Self::Late, Self::Full];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Unavailable => "unavailable",
+            Self::Late => "late",
+            Self::Full => "full",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReplayLabels {
+    end: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -70,9 +108,17 @@ impl Metrics {
             inbox_dropped,
             write_lag,
             pong_age,
+            replayed,
+            missed,
+            replays,
+            breaks,
             received,
             refused_bars,
         } = metrics.clone();
+        for end in ReplayEnd::ALL {
+            let end = end.label();
+            let _ = replays.get_or_create(&ReplayLabels { end });
+        }
         for reason in CloseReason::ALL {
             let _ = closes.get_or_create(&close_labels(reason));
         }
@@ -107,10 +153,30 @@ impl Metrics {
             write_lag,
         );
         registry.register("ws_pong_age_seconds", "From a ping to its pong", pong_age);
+        registry.register(
+            "ws_replayed",
+            "Closes sent that were read from the log",
+            replayed,
+        );
+        registry.register(
+            "ws_missed",
+            "Closes that connections were told they missed",
+            missed,
+        );
+        registry.register(
+            "broker_replays",
+            "Questions for the log, by what became of them",
+            replays,
+        );
+        registry.register(
+            "broker_close_breaks",
+            "Breaks in a topic's close_no",
+            breaks,
+        );
         registry.register("broker_received", "Bars received from the bus", received);
         registry.register(
             "broker_refused",
-            "Bars from the bus not passed on: fenced, stale, lagged",
+            "Bars from the bus not passed on: fenced, stale, duplicate, lagged",
             refused_bars,
         );
         metrics
@@ -152,6 +218,24 @@ impl Metrics {
         self.not_passed_on(count, "lagged");
     }
 
+    /// Closes that had come before.
+    pub(crate) fn duplicates(&self, count: u64) {
+        self.not_passed_on(count, "duplicate");
+    }
+
+    /// A question for the log has its end.
+    pub(crate) fn replay(&self, end: ReplayEnd) {
+        let end = end.label();
+        self.replays.get_or_create(&ReplayLabels { end }).inc();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn refused_bars(&self, why: &'static str) -> u64 {
+        self.refused_bars
+            .get_or_create(&RefusedLabels { why })
+            .get()
+    }
+
     fn not_passed_on(&self, count: u64, why: &'static str) {
         self.refused_bars
             .get_or_create(&RefusedLabels { why })
@@ -177,6 +261,10 @@ impl Default for Metrics {
             conflated: Counter::default(),
             inbox_conflated: Counter::default(),
             inbox_dropped: Counter::default(),
+            replayed: Counter::default(),
+            missed: Counter::default(),
+            replays: Family::default(),
+            breaks: Counter::default(),
             write_lag: Histogram::new(LAG_BUCKETS),
             pong_age: Histogram::new(LAG_BUCKETS),
             received: Family::default(),

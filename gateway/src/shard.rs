@@ -21,7 +21,9 @@ use crate::hub::{ConnId, Hub};
 use crate::inbox::{Arrival, Contents, Inbox};
 use crate::metrics::Metrics;
 use crate::native::Session;
+use crate::outbox::replay::{Answer, Ask};
 use crate::pacer::Pacer;
+use crate::replayer::{Asker, Question, Questions, Reply};
 use crate::traced::Traced;
 use crate::{liveness, native};
 
@@ -53,6 +55,7 @@ pub(crate) struct Place {
 pub(crate) struct Shard {
     poll: Poll,
     inbox: Inbox,
+    questions: Questions,
     place: Place,
     metrics: Metrics,
     began: Instant,
@@ -84,6 +87,7 @@ impl Shard {
         place: Place,
         limits: Limits,
         topics: &[TopicEntry],
+        questions: Questions,
         metrics: Metrics,
     ) -> io::Result<(Self, Inbox)> {
         let poll = Poll::new()?;
@@ -102,6 +106,7 @@ impl Shard {
         let shard = Self {
             poll,
             inbox: inbox.clone(),
+            questions,
             place,
             metrics,
             began: Instant::now(),
@@ -205,6 +210,7 @@ impl Shard {
             arrivals,
             opens,
             closes,
+            replies,
             drain,
         } = self.inbox.take();
         for arrival in arrivals {
@@ -224,6 +230,9 @@ impl Shard {
             let traced = &mut self.work.traced;
             traced.handle_taken(&mut self.hub, &message, taken);
             self.count_once(taken);
+        }
+        for reply in replies {
+            self.handle_reply(reply);
         }
         if let Some(over) = drain {
             self.handle_drain(over);
@@ -270,6 +279,46 @@ impl Shard {
             conn.liveness.handle_drain(self.work.now_ms);
         }
         queue(&mut self.visits, entry.insert(conn), key);
+    }
+
+    fn handle_reply(&mut self, Reply { to, answer }: Reply) {
+        let key = to.key as usize;
+        // Whoever asked may have left, and another may have its place.
+        if let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.id == to.id) {
+            conn.outbox.handle_answer(answer);
+            queue(&mut self.visits, conn, key);
+        }
+    }
+
+    /// Passes on what connections ask of the log; one that cannot be asked for has its answer.
+    fn ask(&mut self, key: ConnId, asks: &mut Vec<Ask>) {
+        for Ask { topic, from, max } in asks.drain(..) {
+            let Some(conn) = self.conns.get_mut(key as usize) else {
+                continue;
+            };
+            let asker = Asker {
+                shard: self.place.index,
+                key,
+                id: conn.id,
+            };
+            let put = self
+                .hub
+                .instrument(topic)
+                .is_some_and(|(instrument, interval)| {
+                    self.questions.put(Question {
+                        from: asker,
+                        topic: self.hub.topic(topic).clone(),
+                        instrument,
+                        interval,
+                        close_no: from,
+                        max,
+                    })
+                });
+            if !put {
+                conn.outbox.handle_answer(Answer::Unavailable);
+                self.again.push(key);
+            }
+        }
     }
 
     /// Spreads the closes over the time, so that clients do not all come back at once.
@@ -333,17 +382,18 @@ impl Shard {
                 continue;
             };
             conn.queued = false;
-            match conn.turn(key, &mut self.hub, &mut self.work) {
-                Turn::Ended(reason) => {
-                    self.remove(key, reason);
-                    continue;
-                }
-                Turn::Again => self.again.push(key),
-                Turn::Wait => {}
-            }
+            let turn = conn.turn(key, &mut self.hub, &mut self.work);
             let deadline_ms = Some(conn.next_ms(&self.work.limits));
             self.deadlines.set(key, conn.deadline_ms, deadline_ms);
             conn.deadline_ms = deadline_ms;
+            let mut asks = std::mem::take(&mut self.work.batch.asks);
+            self.ask(key, &mut asks);
+            self.work.batch.asks = asks;
+            match turn {
+                Turn::Ended(reason) => self.remove(key, reason),
+                Turn::Again => self.again.push(key),
+                Turn::Wait => {}
+            }
         }
         self.visits = visits;
         self.work.traced.handle_time(self.work.now_ms);
@@ -356,12 +406,16 @@ impl Shard {
             bytes,
             messages,
             conflated,
+            replayed,
+            missed,
         } = std::mem::take(&mut self.work.sent);
         for (counter, count) in [
             (&self.metrics.frames_sent, frames),
             (&self.metrics.bytes_sent, bytes),
             (&self.metrics.messages_sent, messages),
             (&self.metrics.conflated, conflated),
+            (&self.metrics.replayed, replayed),
+            (&self.metrics.missed, missed),
         ] {
             if count > 0 {
                 counter.inc_by(count);

@@ -74,3 +74,7 @@ pub mod service;
 
 /// The commands beside the service.
 pub mod cli;
+
+/// The binary, apart from its `main`.
+#[cfg(feature = "process")]
+pub mod process;

@@ -148,6 +148,7 @@ fn page(workspace: &Workspace, log: &Log) -> Result<Tally> {
 }
 
 fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
+    let servers = install::servers(workspace)?;
     // With --show-output a test that skips itself is seen to.
     let args = [
         "test",
@@ -156,7 +157,7 @@ fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
         "--",
         "--show-output",
     ];
-    let finished = process::run(&mut cargo(workspace, &args), log)?;
+    let finished = process::run(cargo(workspace, &args).envs(servers), log)?;
     let mut tally = Tally::of_libtest(&finished.output);
     for line in finished
         .output

@@ -107,6 +107,8 @@ pub(crate) fn options() -> Options {
         hold_max: Duration::from_secs(3_600),
         // The first ping comes at a random time; only the tests of pings want one.
         ping_period: Duration::from_secs(3_600),
+        // The bus is here from the beginning, and often empty.
+        first_word_max: Duration::ZERO,
         // Clients here often stay open and unread when the gateway stops.
         close_wait: Duration::from_millis(100),
         ..Options::new(scope())

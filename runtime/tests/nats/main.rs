@@ -1,5 +1,16 @@
 //! The NATS broker against real servers.
-#![allow(missing_docs, unreachable_pub)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's helpers fail by panicking, and nobody reads their documentation"
+)]
 
+mod bad_input;
 mod contract;
+mod faults;
+mod feed;
+mod permissions;
+mod purge;
 mod server;

@@ -1,5 +1,6 @@
 //! Real nats-servers for the tests of one process: started, killed on drop, kept off the network.
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -97,10 +98,6 @@ impl Servers {
         self.nodes.iter().map(url).collect()
     }
 
-    pub fn count(&self) -> usize {
-        self.nodes.len()
-    }
-
     /// Ends one at once, as `kill -9` does.
     pub fn kill(&mut self, at: usize) {
         if let Some(mut process) = self.nodes[at].process.take() {
@@ -162,4 +159,38 @@ fn free_ports(count: usize) -> Vec<u16> {
         .collect();
     let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
     held.iter().map(port).collect()
+}
+
+/// Sends one message as somebody who speaks the protocol by hand, and gives the first answer's text; empty if there is
+/// none to that subject.
+pub fn raw_publish(url: &str, subject: &str, text: &str) -> String {
+    let stream = TcpStream::connect(url.trim_start_matches("nats://")).unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    let length = text.len();
+    write!(
+        stream,
+        "CONNECT {{\"verbose\":false,\"headers\":true,\"no_responders\":true}}\r\nSUB raw.answer 1\r\n\
+         PUB {subject} raw.answer {length}\r\n{text}\r\nPING\r\n"
+    )
+    .unwrap();
+    // A stream that acknowledges nothing leaves the pong as the only answer; an API's comes after it.
+    let wants_answer = !subject.starts_with("kline.");
+    loop {
+        line.clear();
+        lines.read_line(&mut line).unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["PONG"] if !wants_answer => return String::new(),
+            ["MSG", .., length] => {
+                let mut payload = vec![0; length.parse().unwrap()];
+                lines.read_exact(&mut payload).unwrap();
+                return String::from_utf8(payload).unwrap();
+            }
+            ["HMSG", ..] => return String::new(),
+            _ => {}
+        }
+    }
 }

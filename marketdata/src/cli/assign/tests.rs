@@ -88,6 +88,22 @@ fn one_goes_on_from_another() {
 }
 
 #[test]
+fn the_document_shows_what_is_told() {
+    let document = include_str!("../../../../docs/assignment.md");
+    let folder = TempDir::new().unwrap();
+    let first = "--source binance-spot=BTC-USDT,ETH-USDT --source coinbase=BTC-USD";
+    assert!(document.contains(&format!("assign {first} \\\n")));
+    run_in(&folder, &format!("{first} --shards 2 --output FILE")).unwrap();
+    let file = folder.path().join("assignment.json");
+    let further = format!("--from {} --shards 3", file.display());
+    let (_, difference) = plan(&parse(&further).unwrap()).unwrap();
+    assert!(
+        document.contains(&format!("```\n{difference}\n```")),
+        "{difference}"
+    );
+}
+
+#[test]
 fn a_file_is_replaced_behind_its_link_and_keeps_its_mode() {
     let folder = TempDir::new().unwrap();
     run_in(&folder, &format!("{LISTED} --output FILE")).unwrap();
@@ -103,6 +119,15 @@ fn a_file_is_replaced_behind_its_link_and_keeps_its_mode() {
         fs::metadata(&file).unwrap().permissions().mode() & 0o777,
         0o640
     );
+}
+
+#[test]
+fn nothing_is_left_beside_a_file_that_cannot_be_replaced() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("assignment.json");
+    fs::create_dir(&path).unwrap();
+    replace(&path, b"{}").unwrap_err();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 #[test]

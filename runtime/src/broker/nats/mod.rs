@@ -35,6 +35,9 @@ mod commit;
 
 mod error;
 
+/// Who may do what, and the document of it.
+pub mod governance;
+
 mod headers;
 
 mod link;
@@ -49,6 +52,8 @@ mod options;
 
 mod pull;
 
+mod purge;
+
 mod replay;
 
 mod session;
@@ -62,6 +67,7 @@ mod streams;
 pub use error::NatsError;
 pub use names::Party;
 pub use options::{NatsArgs, NatsOptions, NatsOptionsError, NatsUrl, NatsUrlError};
+pub use purge::{PurgeError, Purged, purge};
 
 /// How it stands with the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,6 +147,10 @@ impl NatsBroker {
 
 #[async_trait]
 impl Broker for NatsBroker {
+    fn system(&self) -> &'static str {
+        "nats"
+    }
+
     async fn publish_open(&self, bars: &[BarMessage]) -> Result<(), PublishError> {
         for message in bars {
             WrongKind::check(Kind::Open, message.subject.kind)?;

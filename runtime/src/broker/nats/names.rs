@@ -64,11 +64,19 @@ pub enum Party {
     History,
     /// Removes the feed's streams.
     Purge,
+    /// Looks on: a person with a command-line client.
+    Watcher,
 }
 
 impl Party {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Publisher, Self::Gateway, Self::History, Self::Purge];
+    pub const ALL: [Self; 5] = [
+        Self::Publisher,
+        Self::Gateway,
+        Self::History,
+        Self::Purge,
+        Self::Watcher,
+    ];
 
     /// Its word in inboxes, user names and the documents.
     #[must_use]
@@ -78,6 +86,7 @@ impl Party {
             Self::Gateway => "gateway",
             Self::History => "history",
             Self::Purge => "purge",
+            Self::Watcher => "watcher",
         }
     }
 
@@ -88,6 +97,7 @@ impl Party {
             Self::Gateway => Some(Role::Gateway),
             Self::History => Some(Role::History),
             Self::Purge => None,
+            Self::Watcher => Some(Role::Watcher),
         }
     }
 }

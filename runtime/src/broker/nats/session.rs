@@ -42,7 +42,6 @@ const NOWHERE: &str = "nats://127.0.0.1:0";
 #[derive(Debug)]
 pub(super) struct Session {
     client: Client,
-    inbox: String,
     signals: Arc<Signals>,
     /// Its server, for logs.
     pub(super) server: String,
@@ -146,7 +145,7 @@ async fn connect_to(
         deaf: OnceLock::new(),
         last_logged: Mutex::default(),
         counts: counts.clone(),
-        inbox: inbox.clone(),
+        inbox: format!("{inbox}."),
     });
     let heard = Arc::clone(&signals);
     let client_options = options.client_options().await;
@@ -180,7 +179,6 @@ async fn connect_to(
     }
     Ok(Session {
         client,
-        inbox,
         signals,
         server,
     })
@@ -324,7 +322,7 @@ impl Session {
         self.client.new_inbox()
     }
 
-    /// Sends what waits, up to the server's answer to a ping.
+    /// Waits until what was given to the connection has been written to it.
     pub(super) async fn flush(&self) {
         let _ = self.client.flush().await;
     }
@@ -408,10 +406,5 @@ impl Session {
             }
             sleep(pause).await;
         }
-    }
-
-    /// The inbox that all answers come in under.
-    pub(super) fn inbox(&self) -> &str {
-        &self.inbox
     }
 }

@@ -121,7 +121,7 @@ fn metadata(scope: &Scope, options: &NatsOptions) -> Value {
     json!({ OWNER: owner(scope, options) })
 }
 
-fn owner(scope: &Scope, options: &NatsOptions) -> String {
+pub(super) fn owner(scope: &Scope, options: &NatsOptions) -> String {
     let owner = options.owner.clone();
     owner.unwrap_or_else(|| scope.env.to_string())
 }
@@ -290,6 +290,20 @@ fn trouble_of(stream: &str, failure: ApiFailure, options: &NatsOptions) -> Troub
     }
 }
 
+/// Deletes the stream; that it is gone already is fine.
+pub(super) async fn delete(
+    session: &Session,
+    options: &NatsOptions,
+    name: &str,
+) -> Result<(), Trouble> {
+    let subject = format!("$JS.API.STREAM.DELETE.{name}");
+    match session.read::<Value>(&subject, Bytes::new(), options).await {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.err_code() == Some(code::STREAM_NOT_FOUND) => Ok(()),
+        Err(failure) => Err(trouble_of(name, failure, options)),
+    }
+}
+
 /// The log as it stands.
 pub(super) async fn log_info(session: &Session, shared: &Shared) -> Result<StreamInfo, String> {
     let name = &shared.names.closes;
@@ -298,5 +312,50 @@ pub(super) async fn log_info(session: &Session, shared: &Shared) -> Result<Strea
         Ok(None) => Err(format!("stream {name} is gone")),
         Err(Trouble::Terminal(error)) => Err(error.to_string()),
         Err(Trouble::Transient(why)) => Err(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_repeats_its_closes_for_watchers() {
+        let scope = Scope::new("a", "eu").unwrap();
+        let (source, copy) = repeated();
+        assert_eq!((source.kind, copy.kind), ("committed", "closed"));
+        assert_eq!(source.filter(&scope), "bar.a.eu.*.*.*");
+        assert_eq!(
+            republish_to(&scope, source, copy),
+            "kline.a.eu.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}.closed"
+        );
+        assert_eq!(
+            filters(&scope, Transport::Log),
+            ["bar.a.eu.*.*.*", "ckpt.a.eu.*.*"]
+        );
+        assert_eq!(filters(&scope, Transport::Live), ["kline.a.eu.*.*.*.open"]);
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let wanted = object(json!({
+            "name": "S", "num_replicas": 3, "allow_atomic": true, "max_age": 0, "no_ack": false,
+            "metadata": {"a": "b"}, "description": "new words",
+        }));
+        // What a server adds of its own, and leaves out, is no difference.
+        let same = json!({
+            "name": "S", "num_replicas": 3, "allow_atomic": true, "placement": {}, "max_age": 0,
+            "metadata": {"_nats.ver": "2.15.1"}, "description": "old words",
+        });
+        assert!(differences(&wanted, &same).is_empty());
+        let other = json!({ "name": "S", "num_replicas": 1, "max_age": 5 });
+        assert_eq!(
+            differences(&wanted, &other),
+            [
+                "allow_atomic is null, not true",
+                "max_age is 5, not 0",
+                "num_replicas is 1, not 3"
+            ]
+        );
     }
 }
