@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use gateway::Options;
-use runtime::args::{AdminArgs, LogArgs, ScopeArgs, duration};
+use runtime::args::{AdminArgs, LogArgs, ScopeArgs, TraceArgs, duration};
 use runtime::broker::CloseStart;
+use runtime::broker::nats::NatsArgs;
 
 /// Bars from the bus to WebSocket clients
 #[derive(Debug, Parser)]
@@ -69,6 +70,14 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
 
+    /// The bus.
+    #[command(flatten)]
+    pub(crate) nats: NatsArgs,
+
+    /// Where traces go.
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
+
     /// Where it shows its state.
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
@@ -88,6 +97,8 @@ impl From<&Args> for Options {
             linger,
             drain,
             scope,
+            nats: _,
+            trace: _,
             admin: _,
             log: _,
         } = args;

@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use runtime::broker::Broker;
-use runtime::broker::memory::MemoryBroker;
-use runtime::tasks::Tasks;
+use runtime::broker::nats::{NatsBroker, NatsOptionsError, Party};
 use runtime::telemetry::Metrics;
 
 use crate::args::Args;
 
-/// Why there is no bus, and will not be by waiting.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectError {}
-
-/// A bus inside this process, on which nobody publishes.
-pub(crate) async fn connect(
-    _args: &Args,
-    _metrics: &Metrics,
-    _tasks: &Tasks,
-) -> Result<Arc<dyn Broker>, ConnectError> {
-    Ok(Arc::new(MemoryBroker::default()))
+/// Begins to connect to NATS. It need not be there: what reads from it waits.
+///
+/// # Errors
+/// When the arguments name what there is not, such as a file.
+pub(crate) fn connect(args: &Args, metrics: &Metrics) -> Result<Arc<NatsBroker>, NatsOptionsError> {
+    let options = args.nats.clone().options(Party::Gateway)?;
+    Ok(Arc::new(NatsBroker::connect(
+        args.scope.scope(),
+        options,
+        metrics,
+    )))
 }

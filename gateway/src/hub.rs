@@ -326,6 +326,11 @@ impl Hub {
         self.entries[id.stream()].stream.first_close_no()
     }
 
+    /// The close_no of the first close held from this one on.
+    pub(crate) fn held_from(&self, id: TopicId, close_no: u64) -> Option<u64> {
+        self.entries[id.stream()].stream.held_from(close_no)
+    }
+
     /// The texts of a bar that has just been shown, under those of its names that somebody listens to.
     pub(crate) fn texts_of(&mut self, bar: &Bar) -> Vec<Bytes> {
         let Some(long) = self.find(&Topic::long(&bar.instrument, bar.interval)) else {
@@ -342,11 +347,6 @@ impl Hub {
             }
         };
         names.into_iter().filter_map(text).collect()
-    }
-
-    /// The close_no of the first close held from this one on.
-    pub(crate) fn held_from(&self, id: TopicId, close_no: u64) -> Option<u64> {
-        self.entries[id.stream()].stream.held_from(close_no)
     }
 
     /// The first close held from this close_no on, with its own.

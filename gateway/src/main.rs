@@ -4,12 +4,17 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use gateway::{Options, Service, ServiceError, http};
 use runtime::admin::{self, Readiness};
 use runtime::args::parse_or_exit;
+use runtime::broker::Broker;
+use runtime::broker::nats::{NatsBroker, NatsOptionsError};
+use runtime::instance;
 use runtime::shutdown::{Shutdown, run_until_signalled};
 use runtime::tasks::{OnExit, Tasks};
+use runtime::telemetry::otlp::{Identity, TraceError, Traces};
 use runtime::telemetry::{self, Metrics};
 
 use crate::args::Args;
@@ -35,24 +40,31 @@ fn main() -> ExitCode {
     runtime.block_on(serve(args))
 }
 
-/// 0 after a stop that was asked for, 2 when it cannot start as asked, 1 when it failed later.
+/// 0 after a stop that was asked for, 2 when it cannot start as asked, 3 when NATS refuses it for good, 1 when it failed
+/// later.
 async fn serve(args: Args) -> ExitCode {
     let (tasks, shutdown) = Tasks::new("marketfeed-gateway");
     let stop_max = Options::from(&args).stop_max();
-    let (address, admin_address) = match start(&args, &tasks, &shutdown).await {
-        Ok(addresses) => addresses,
+    let started = match start(&args, &tasks, &shutdown).await {
+        Ok(started) => started,
         Err(error) => return fail(2, &error),
     };
+    let bus = &started.bus;
     let mut run = pin!(run_until_signalled(tasks, stop_max));
     // Polled once, it has its signal handlers: who reads the lines below may connect, and may stop it.
     let ended = tokio::select! {
         biased;
         ended = &mut run => ended,
         () = std::future::ready(()) => {
-            say(address, admin_address);
-            run.await
+            say(started.address, started.admin_address);
+            tokio::select! {
+                ended = &mut run => ended,
+                error = bus.failed() => return fail(3, &error),
+            }
         }
     };
+    bus.drain().await;
+    started.traces.stop().await;
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
@@ -72,7 +84,9 @@ fn say(address: SocketAddr, admin_address: Option<SocketAddr>) {
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error(transparent)]
-    Bus(#[from] bus::ConnectError),
+    Bus(#[from] NatsOptionsError),
+    #[error(transparent)]
+    Traces(#[from] TraceError),
     #[error(transparent)]
     Gateway(#[from] ServiceError),
     #[error("cannot listen on {address}: {source}")]
@@ -82,20 +96,33 @@ enum StartError {
     },
 }
 
-/// Takes the addresses and starts everything in the group; says where it listens.
-async fn start(
-    args: &Args,
-    tasks: &Tasks,
-    shutdown: &Shutdown,
-) -> Result<(SocketAddr, Option<SocketAddr>), StartError> {
+/// What runs.
+struct Started {
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    bus: Arc<NatsBroker>,
+    traces: Traces,
+}
+
+/// Takes the addresses and starts everything in the group.
+async fn start(args: &Args, tasks: &Tasks, shutdown: &Shutdown) -> Result<Started, StartError> {
     let metrics = Metrics::new();
     let readiness = Readiness::new(shutdown.clone());
     let listener = args.admin.admin_listen.map(listen_admin).transpose()?;
-    let broker = bus::connect(args, &metrics, tasks).await?;
+    let identity = Identity {
+        service: "marketfeed-gateway".to_owned(),
+        instance: instance::unique(None, "marketfeed-gateway"),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let traces = Traces::start(&args.trace, 0, &identity, &metrics)?;
+    let bus = bus::connect(args, &metrics)?;
+    let options = Options {
+        tracer: traces.tracer(),
+        ..Options::from(args)
+    };
+    let broker: Arc<dyn Broker> = bus.clone();
     let service = metrics
-        .register(|registry| {
-            Service::bind(Options::from(args), broker, axum::Router::new(), registry)
-        })?
+        .register(|registry| Service::bind(options, broker, axum::Router::new(), registry))?
         .with_api()
         .with_ready(readiness.condition("gateway"));
     let address = service.local_addr();
@@ -105,7 +132,12 @@ async fn start(
         tasks.spawn_to_the_end("admin", OnExit::StopAll, admin::serve(listener, router));
     }
     tasks.spawn("gateway", OnExit::StopAll, service.run(shutdown.clone()));
-    Ok((address, admin_address))
+    Ok(Started {
+        address,
+        admin_address,
+        bus,
+        traces,
+    })
 }
 
 fn listen_admin(address: SocketAddr) -> Result<(tokio::net::TcpListener, SocketAddr), StartError> {

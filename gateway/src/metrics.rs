@@ -30,10 +30,6 @@ pub(crate) struct Metrics {
     pub(crate) inbox_conflated: Counter,
     /// Closes that a shard's inbox could not hold.
     pub(crate) inbox_dropped: Counter,
-    /// How long frames were stuck that left at last.
-    pub(crate) write_lag: Histogram,
-    /// From a ping to its pong.
-    pub(crate) pong_age: Histogram,
     /// Closes sent that had left the ring and were read from the log.
     pub(crate) replayed: Counter,
     /// Closes that connections were told they missed.
@@ -41,6 +37,10 @@ pub(crate) struct Metrics {
     replays: Family<ReplayLabels, Counter>,
     /// Breaks in a topic's close_no.
     pub(crate) breaks: Counter,
+    /// How long frames were stuck that left at last.
+    pub(crate) write_lag: Histogram,
+    /// From a ping to its pong.
+    pub(crate) pong_age: Histogram,
     received: Family<KindLabels, Counter>,
     refused_bars: Family<RefusedLabels, Counter>,
 }
@@ -106,12 +106,12 @@ impl Metrics {
             conflated,
             inbox_conflated,
             inbox_dropped,
-            write_lag,
-            pong_age,
             replayed,
             missed,
             replays,
             breaks,
+            write_lag,
+            pong_age,
             received,
             refused_bars,
         } = metrics.clone();
@@ -148,12 +148,6 @@ impl Metrics {
             inbox_dropped,
         );
         registry.register(
-            "ws_write_lag_seconds",
-            "How long frames waited for their client that left at last",
-            write_lag,
-        );
-        registry.register("ws_pong_age_seconds", "From a ping to its pong", pong_age);
-        registry.register(
             "ws_replayed",
             "Closes sent that were read from the log",
             replayed,
@@ -173,6 +167,12 @@ impl Metrics {
             "Breaks in a topic's close_no",
             breaks,
         );
+        registry.register(
+            "ws_write_lag_seconds",
+            "How long frames waited for their client that left at last",
+            write_lag,
+        );
+        registry.register("ws_pong_age_seconds", "From a ping to its pong", pong_age);
         registry.register("broker_received", "Bars received from the bus", received);
         registry.register(
             "broker_refused",

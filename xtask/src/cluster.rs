@@ -16,6 +16,9 @@ use crate::workspace::Workspace;
 /// What holds the binaries that a cluster is made of, and the one that starts them.
 const PACKAGES: [&str; 4] = ["marketdata", "gateway", "exchange-sim", "cluster"];
 
+/// What their binaries need beyond their libraries.
+const FEATURES: [&str; 2] = ["marketdata/process", "gateway/process"];
+
 /// Builds, then becomes the `cluster` process: Ctrl-C reaches it, and what it starts ends with it.
 pub(crate) fn run(workspace: &Workspace, cluster: &Cluster) -> Result<()> {
     println!("[1/3] nats-server and nginx");
@@ -27,6 +30,7 @@ pub(crate) fn run(workspace: &Workspace, cluster: &Cluster) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo.args(["build", "--profile", profile]);
     cargo.args(PACKAGES.map(|package| format!("--package={package}")));
+    cargo.args(FEATURES.map(|feature| format!("--features={feature}")));
     let log = Log::fresh(workspace.logs().join("cluster-build.log"), false)?;
     let built = process::run(&mut cargo, &log)?;
     if !built.ok {

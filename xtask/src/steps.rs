@@ -116,6 +116,7 @@ fn clippy(workspace: &Workspace, log: &Log) -> Result<Tally> {
     let args = [
         "clippy",
         "--workspace",
+        "--all-features",
         "--all-targets",
         "--",
         "-D",
@@ -138,7 +139,10 @@ fn clippy(workspace: &Workspace, log: &Log) -> Result<Tally> {
 }
 
 fn docs(workspace: &Workspace, log: &Log) -> Result<Tally> {
-    let mut cargo = cargo(workspace, &["doc", "--workspace", "--no-deps"]);
+    let mut cargo = cargo(
+        workspace,
+        &["doc", "--workspace", "--all-features", "--no-deps"],
+    );
     whole(cargo.env("RUSTDOCFLAGS", "-D warnings"), log)
 }
 
@@ -153,6 +157,7 @@ fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
     let args = [
         "test",
         "--workspace",
+        "--all-features",
         "--no-fail-fast",
         "--",
         "--show-output",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use runtime::args::{AdminArgs, LogArgs, ScopeArgs, duration};
+use runtime::args::{AdminArgs, LogArgs, SampleArgs, ScopeArgs, TraceArgs, duration};
 use runtime::broker::nats::NatsArgs;
 use wire::ShardId;
 
@@ -76,6 +76,14 @@ pub struct Run {
     /// The bus.
     #[command(flatten)]
     pub nats: NatsArgs,
+
+    /// Where traces go.
+    #[command(flatten)]
+    pub trace: TraceArgs,
+
+    /// How many traces are taken.
+    #[command(flatten)]
+    pub sample: SampleArgs,
 
     /// Its state.
     #[command(flatten)]

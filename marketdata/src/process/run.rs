@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use runtime::admin::{self, Readiness};
 use runtime::broker::nats::{NatsBroker, NatsState, Party};
+use runtime::instance;
 use runtime::shutdown::{Shutdown, run_until_signalled};
 use runtime::tasks::{OnExit, TaskError, Tasks};
+use runtime::telemetry::otlp::{Identity, Traces};
 use runtime::telemetry::{self, Metrics};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -49,6 +51,8 @@ async fn serve(args: Run) -> ExitCode {
         when_full,
         lease_ttl,
         nats,
+        trace,
+        sample,
         admin,
         log: _,
     } = args;
@@ -57,7 +61,7 @@ async fn serve(args: Run) -> ExitCode {
         Err(error) => return fail(EXIT_USAGE, &error),
     };
     let scope: Scope = scope.scope();
-    let instance = unique(instance);
+    let instance = instance::unique(instance.as_deref(), "marketfeed-marketdata");
     let mut options = Options::new(Vec::new(), Vec::new(), scope.clone());
     options.reorder_window = reorder_window;
     options.update_interval = update_interval;
@@ -70,6 +74,17 @@ async fn serve(args: Run) -> ExitCode {
     };
 
     let metrics = Metrics::new();
+    let identity = Identity {
+        service: "marketfeed-marketdata".to_owned(),
+        instance: instance.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let samples = sample.trace_samples_per_million;
+    let traces = match Traces::start(&trace, samples, &identity, &metrics) {
+        Ok(traces) => traces,
+        Err(error) => return fail(EXIT_USAGE, &error),
+    };
+    options.tracer = traces.tracer();
     let (tasks, shutdown) = Tasks::new("marketfeed-marketdata");
     let readiness = Readiness::new(shutdown.clone());
     let shown: Shown = Arc::new(OnceLock::new());
@@ -112,6 +127,7 @@ async fn serve(args: Run) -> ExitCode {
         error = bus.failed() => return fail(EXIT_REFUSED, &error),
     };
     bus.drain().await;
+    traces.stop().await;
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
@@ -174,13 +190,4 @@ impl ShardProcess {
         ready.set(true);
         Ok(service.run(shutdown).await?)
     }
-}
-
-/// A name that no other start of a process has: two of one name would take each other's commits for their own.
-fn unique(instance: Option<String>) -> String {
-    let name = instance
-        .or_else(|| std::env::var("HOSTNAME").ok())
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "marketdata".to_owned());
-    format!("{name}-{:08x}{:08x}", std::process::id(), fastrand::u32(..))
 }
