@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -107,11 +106,12 @@ async fn send(
 ) -> Result<()> {
     let scope = Scope::new("bench", "local")?;
     let topics = topics()?;
+    let interval = "1m".parse()?;
     let mut batch: Vec<BarMessage> = Vec::with_capacity(BATCH_LEN);
     for seq in 0..bars.div_ceil(BATCH_LEN) {
         for (topic, instrument) in &topics {
             let trace = sampler.handle_frame().then(new_trace);
-            let bar = bar(topic, instrument, seq as u64);
+            let bar = bar(topic, instrument, interval, seq as u64);
             batch.push(BarMessage::new(&scope, bar).with_trace(trace));
         }
         let call = BusCall::publish(tracer, &mut batch);
@@ -135,13 +135,13 @@ fn topics() -> Result<Vec<(Topic, Instrument)>> {
         .collect()
 }
 
-fn bar(topic: &Topic, instrument: &Instrument, seq: u64) -> Bar {
+fn bar(topic: &Topic, instrument: &Instrument, interval: Interval, seq: u64) -> Bar {
     Bar {
         topic: topic.clone(),
         instrument: instrument.clone(),
-        interval: Interval::M1,
+        interval,
         start_ms: 0,
-        candle: Candle::flat(wire::Price::MAX),
+        candle: Candle::flat(wire::Price::ZERO),
         closed: false,
         rev: 0,
         completeness: Completeness::Complete,
@@ -149,6 +149,6 @@ fn bar(topic: &Topic, instrument: &Instrument, seq: u64) -> Bar {
         epoch: 1,
         seq: seq + 1,
         event_time_ms: 0,
-        publish_time_ms: i64::try_from(Duration::from_secs(seq).as_millis()).unwrap_or(0),
+        publish_time_ms: 0,
     }
 }

@@ -1,6 +1,6 @@
 //! Spans of bars on the bus, which both of its ends make.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::names::{self, key};
 use super::span::{Span, SpanKind};
@@ -29,11 +29,21 @@ impl BusCall {
         Self::begin(tracer, names::BAR_PUBLISH, SpanKind::Producer, bars)
     }
 
-    /// Bars have come.
+    /// Bars have come. What the bus kept, for who starts or resumes, is no longer part of its trace: a receipt hours
+    /// after the publishing says nothing of either.
     pub fn receive<'a>(
         tracer: &Tracer,
         bars: impl IntoIterator<Item = &'a mut BarMessage>,
     ) -> Self {
+        let kept = |bar: &mut BarMessage| {
+            if bar.trace.is_some() && age(bar) > AGE_MAX {
+                bar.trace = None;
+            }
+        };
+        let bars = bars.into_iter().map(|bar| {
+            kept(bar);
+            bar
+        });
         Self::begin(tracer, names::BAR_RECEIVE, SpanKind::Consumer, bars)
     }
 
@@ -91,6 +101,19 @@ impl BusCall {
             tracer.record(of_bar(span, message));
         }
     }
+}
+
+/// What has been on its way for longer was kept by the bus. More than an outage of the bus that traces should tell of,
+/// and more than clocks differ.
+const AGE_MAX: Duration = Duration::from_secs(60);
+
+/// Since it was published, by our clock.
+fn age(message: &BarMessage) -> Duration {
+    let published_ms = u64::try_from(message.bar.publish_time_ms).unwrap_or(0);
+    let published = SystemTime::UNIX_EPOCH + Duration::from_millis(published_ms);
+    SystemTime::now()
+        .duration_since(published)
+        .unwrap_or_default()
 }
 
 /// Says which bar it is.
