@@ -71,6 +71,7 @@ async fn deliver(when_full: WhenFull, len: usize) -> (Vec<&'static str>, u64) {
                 Input::Loss { .. } => "loss",
                 Input::Down { .. } => "down",
                 Input::Reference { .. } => "reference",
+                Input::Repaired { .. } | Input::Void { .. } | Input::RepairEnd { .. } => "repair",
             });
         }
         names

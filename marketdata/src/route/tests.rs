@@ -77,6 +77,9 @@ fn drain(router: &mut Router) -> Vec<String> {
             Input::Clock { feed, venue_ms } => format!("{shard} clock {feed} {venue_ms}"),
             Input::Up { series, venue_ms } => format!("{shard}/{series} up {venue_ms}"),
             Input::Down { series } => format!("{shard}/{series} down"),
+            Input::Repaired { series, .. }
+            | Input::Void { series, .. }
+            | Input::RepairEnd { series, .. } => format!("{shard}/{series} repair"),
         }
     };
     std::iter::from_fn(|| router.poll_routed())
