@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use runtime::broker::{Broker, Replay};
+use runtime::backoff::{self, Backoff};
+use runtime::broker::{Broker, ReadError, Replay};
 use runtime::tasks::{OnExit, Tasks};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use wire::subject::Kind;
@@ -29,8 +30,13 @@ const READERS: usize = 16;
 /// Pages held at one time, by readers and by connections that have not written theirs: at 500 closes of 900 bytes
 /// 58 MB. Whoever asks while all are held waits, within [`ANSWER_MAX`].
 const PAGES_MAX: usize = 128;
-/// From the question to its answer. Longer than a change of a log's leader usually takes.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// From the question to its answer. Longer than a change of the log's leader takes, which is up to 12 s.
+const ANSWER_MAX: Duration = Duration::from_secs(15);
+/// Between two attempts while the bus cannot be read.
+const RETRY: backoff::Options = backoff::Options {
+    base: Duration::from_millis(50),
+    cap: Duration::from_secs(1),
+};
 
 /// One of [`PAGES_MAX`] places.
 #[derive(Debug)]
@@ -167,7 +173,7 @@ impl Reader {
         }
     }
 
-    async fn read(&self, question: &Question) -> Result<Page, runtime::broker::ReadError> {
+    async fn read(&self, question: &Question) -> Result<Page, ReadError> {
         // Nobody closes the semaphore; without a place the page is not bounded, but it is read.
         let place = Arc::clone(&self.shared.places).acquire_owned().await.ok();
         let Question {
@@ -180,7 +186,8 @@ impl Reader {
         } = question;
         let subject = Subject::new(Kind::Committed, &self.scope, instrument, *interval);
         let after = close_no.saturating_sub(1);
-        let Replay { closes, newest, .. } = self.broker.closes_after(&subject, after, *max).await?;
+        let read = || self.broker.closes_after(&subject, after, *max);
+        let Replay { closes, newest, .. } = retried(read).await?;
         let text = |message: runtime::broker::BarMessage| {
             if message.bar.topic == *topic {
                 return message.json;
@@ -194,6 +201,24 @@ impl Reader {
             .map(|close| (close.message.bar.close_no, text(close.message)))
             .collect();
         Ok(Page::new(closes, newest, place.map(Place)))
+    }
+}
+
+/// Reads until it succeeds or cannot. A leader that changes or a connection that is made anew is no reason to tell a
+/// client that it missed something; the caller bounds the time.
+async fn retried<T, F>(mut read: impl FnMut() -> F) -> Result<T, ReadError>
+where
+    F: Future<Output = Result<T, ReadError>>,
+{
+    let mut retry = Backoff::new(RETRY, fastrand::Rng::new());
+    loop {
+        match read().await {
+            Err(ReadError::Unavailable(why)) => {
+                tracing::debug!(why, "closes could not be read from the log, trying again");
+                tokio::time::sleep(retry.next_delay()).await;
+            }
+            ended => return ended,
+        }
     }
 }
 

@@ -111,3 +111,15 @@ async fn what_cannot_be_answered_in_time_is_said_to_be_unavailable_and_a_full_qu
     assert_eq!(taken, 4, "the queue's bound");
     drop((fixture.tasks, fixture.poll));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_cannot_be_read_for_a_moment_is_asked_again_and_one_that_refuses_is_not() {
+    let away = || ReadError::Unavailable("no leader".to_owned());
+    let mut answers = vec![Ok(7), Err(away()), Err(away())];
+    let got = retried(|| std::future::ready(answers.pop().unwrap())).await;
+    assert_eq!((got, answers.len()), (Ok(7), 0));
+    let denied = || ReadError::Denied("no".to_owned());
+    let mut answers = vec![Ok(7), Err(denied())];
+    let got = retried(|| std::future::ready(answers.pop().unwrap())).await;
+    assert_eq!((got, answers.len()), (Err(denied()), 1));
+}
