@@ -198,7 +198,16 @@ impl Engine {
     /// Replaces an instrument's series by what the snapshot says: see [`Series::restore`]. Bars that are closed and
     /// not fetched are gone with the old one. Afterwards the caller says [`Engine::handle_series_up`].
     pub fn restore(&mut self, index: SeriesIndex, snapshot: &SeriesSnapshot) {
-        let series = Series::restore(&self.config, snapshot);
+        self.replace(index, Series::restore(&self.config, snapshot));
+    }
+
+    /// As if the instrument had just been added. Bars that are closed and not fetched are gone. Afterwards the caller
+    /// says [`Engine::handle_series_up`].
+    pub fn reset(&mut self, index: SeriesIndex) {
+        self.replace(index, Series::new(&self.config));
+    }
+
+    fn replace(&mut self, index: SeriesIndex, series: Series) {
         let slot = self.slot_mut(index);
         slot.series = series;
         slot.begin_ms = i64::MIN;

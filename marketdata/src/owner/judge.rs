@@ -41,6 +41,7 @@ impl Block {
             Self::Unreadable => "its checkpoint cannot be read",
             Self::Outclaimed => "a later claim to the shard has it",
             Self::NotLevel => "it is another shard's until we are level",
+            Self::Behind => "another shard has closed a bar that we have yet to close",
         }
     }
 }

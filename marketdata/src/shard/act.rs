@@ -9,7 +9,7 @@ use wire::{Bar, Instrument};
 use super::ops::Answer;
 use super::{Shard, wall_ms};
 use crate::carrier::Control;
-use crate::owner::{self, Assigned, Batch, Event};
+use crate::owner::{self, Assigned, Batch, Checkpoint, Event};
 use crate::publish::Numbers;
 
 impl Shard {
@@ -30,23 +30,20 @@ impl Shard {
             Event::Restore {
                 instrument,
                 checkpoint,
+            } => self.restore(&instrument, &checkpoint),
+            Event::Taken {
+                instrument,
+                checkpoint,
+                restores,
             } => {
-                let Some(state) = &checkpoint.series else {
-                    return;
-                };
-                match self.core.handle_restore(&instrument, state) {
-                    Ok(()) => tracing::debug!(%shard, %instrument, "going on from the checkpoint"),
-                    Err(error) => {
-                        tracing::warn!(%shard, %instrument, %error, "a checkpoint's state cannot be read");
-                    }
+                tracing::debug!(%shard, %instrument, restores, "taken");
+                if restores {
+                    self.restore(&instrument, &checkpoint);
                 }
-                // What was missed since is fetched before it is level again.
-                self.tell_level(&instrument, false);
-            }
-            Event::Taken { instrument, .. } => {
-                tracing::debug!(%shard, %instrument, "taken");
                 self.core.handle_republish();
             }
+            // Its feed and its series were made when the assignment came.
+            Event::Gained { .. } => {}
             Event::Fenced { instrument } => tracing::info!(%shard, %instrument, "taken by another"),
             Event::Blocked { instrument, block } => {
                 tracing::warn!(%shard, %instrument, reason = block.as_str(), "not taken");
@@ -61,6 +58,22 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// The engine goes on from the checkpoint, as if the feed had been down since.
+    fn restore(&mut self, instrument: &Instrument, checkpoint: &Checkpoint) {
+        let shard = self.context.shard;
+        match self
+            .core
+            .handle_restore(instrument, checkpoint.series.as_ref())
+        {
+            Ok(()) => tracing::debug!(%shard, %instrument, "going on from the checkpoint"),
+            Err(error) => {
+                tracing::warn!(%shard, %instrument, %error, "a checkpoint's state cannot be read");
+            }
+        }
+        // What was missed since is fetched before it is level again.
+        self.tell_level(instrument, false);
     }
 
     fn handle_committed(&mut self, batch: &Batch) {

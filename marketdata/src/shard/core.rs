@@ -205,20 +205,25 @@ impl Core {
         None
     }
 
-    /// The instrument's engine goes on from this state, as if its feed had been down since.
+    /// The instrument's engine goes on from this state, as if its feed had been down since; without one it begins anew.
     ///
     /// # Errors
     /// When the state cannot be read; the engine goes on from its own then.
     pub(crate) fn handle_restore(
         &mut self,
         instrument: &Instrument,
-        state: &Snapshot,
+        state: Option<&Snapshot>,
     ) -> Result<(), serde_json::Error> {
         let Some(held) = self.of.get(instrument).map(|&series| &self.members[series]) else {
             return Ok(());
         };
-        let state: SeriesSnapshot = serde_json::from_str(state.get())?;
-        self.engine.restore(held.index, &state);
+        match state {
+            Some(state) => {
+                let state: SeriesSnapshot = serde_json::from_str(state.get())?;
+                self.engine.restore(held.index, &state);
+            }
+            None => self.engine.reset(held.index),
+        }
         if held.connections > 0 {
             // Alive from the next time heard on.
             self.engine.handle_series_up(held.index, None);

@@ -79,6 +79,7 @@ impl Series {
             ..Candle::flat("1".parse().unwrap())
         };
         let bar = Closed {
+            rev: 0,
             interval,
             start_ms: bar.1 * interval.ms(),
             candle,

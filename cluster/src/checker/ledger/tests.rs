@@ -146,11 +146,7 @@ fn what_a_close_was_waited_for() {
     // From the end of the first bar that ended after it.
     assert_eq!(waited(&kept, ms(2_200)), Some(ms(3_500)));
     assert_eq!(waited(&kept, ms(6_800)), Some(ms(100)));
-    assert_eq!(
-        waited(&kept, ms(7_100)),
-        None,
-        "silent since then"
-    );
+    assert_eq!(waited(&kept, ms(7_100)), None, "silent since then");
     // What is amended later was not waited for.
     kept.handle_bar(&close(7, 1, 1), ms(9_000));
     assert_eq!(waited(&kept, ms(7_100)), None);

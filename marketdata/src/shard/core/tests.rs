@@ -117,7 +117,7 @@ fn a_state_is_gone_on_from_and_the_outage_shows() {
     let state = first.snapshot(&instrument);
     let mut second = core();
     second.handle_input(&UP);
-    second.handle_restore(&instrument, &state).unwrap();
+    second.handle_restore(&instrument, Some(&state)).unwrap();
     for input in [trade(4, T0 + 3_500), clock(T0 + 6_100), clock(T0 + 7_500)] {
         second.handle_input(&input);
     }
@@ -127,7 +127,14 @@ fn a_state_is_gone_on_from_and_the_outage_shows() {
     assert_eq!(after[0].completeness, Completeness::Gap);
     // What cannot be read leaves everything as it is.
     let broken = Snapshot::new(RawValue::from_string("7".to_owned()).unwrap());
-    assert!(second.handle_restore(&instrument, &broken).is_err());
+    assert!(second.handle_restore(&instrument, Some(&broken)).is_err());
+    // From nothing it begins anew.
+    second.handle_restore(&instrument, None).unwrap();
+    second.handle_input(&trade(9, T0 + 20_010));
+    second.handle_input(&clock(T0 + 23_500));
+    let after = closes(&mut second);
+    assert_eq!(after[0].start_ms, T0 + 20_000);
+    assert_eq!(after[0].completeness, Completeness::Unknown);
 }
 
 #[test]
