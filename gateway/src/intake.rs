@@ -121,7 +121,7 @@ impl Intake {
                     let Err(Closed { .. }) = self.pass_opens(bars.as_mut(), &mut retry).await;
                     tracing::warn!("the bus ended the subscription to open bars");
                 }
-                Err(error) => tracing::warn!(%error, "cannot subscribe to open bars"),
+                Err(error) => tell(&error, "open bars", &retry),
             }
             tokio::time::sleep(retry.next_delay()).await;
         }
@@ -175,7 +175,7 @@ impl Intake {
                     tracing::warn!("the bus ended the subscription to closes");
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot subscribe to closes");
+                    tell(&error, "closes", &retry);
                     // The log was made anew. Its topics' close_no go on, so that the hub knows what it has.
                     if matches!(error, SubscribeError::Ahead { .. }) {
                         from = CloseStart::First;
@@ -261,6 +261,16 @@ impl Intake {
             }
             tokio::time::sleep(ROOM_LOOK_WAIT).await;
         }
+    }
+}
+
+/// Says that a subscription is not to be had, at the first, second, fourth and so on failure: the bus tells of each
+/// of its attempts itself.
+fn tell(error: &SubscribeError, what: &str, retry: &Backoff) {
+    if (retry.attempts() + 1).is_power_of_two() {
+        tracing::warn!(%error, what, "cannot subscribe");
+    } else {
+        tracing::debug!(%error, what, "cannot subscribe");
     }
 }
 

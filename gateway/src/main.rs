@@ -12,7 +12,7 @@ use runtime::args::parse_or_exit;
 use runtime::broker::Broker;
 use runtime::broker::nats::{NatsBroker, NatsOptionsError};
 use runtime::instance;
-use runtime::shutdown::{Shutdown, run_until_signalled};
+use runtime::shutdown::{Shutdown, run_until_signalled_then};
 use runtime::tasks::{OnExit, Tasks};
 use runtime::telemetry::otlp::{Identity, TraceError, Traces};
 use runtime::telemetry::{self, Metrics};
@@ -49,22 +49,29 @@ async fn serve(args: Args) -> ExitCode {
         Ok(started) => started,
         Err(error) => return fail(2, &error),
     };
-    let bus = &started.bus;
-    let mut run = pin!(run_until_signalled(tasks, stop_max));
+    let Started {
+        address,
+        admin_address,
+        bus,
+        traces,
+    } = started;
+    let rest = async {
+        bus.drain().await;
+        traces.stop().await;
+    };
+    let mut run = pin!(run_until_signalled_then(tasks, stop_max, rest));
     // Polled once, it has its signal handlers: who reads the lines below may connect, and may stop it.
     let ended = tokio::select! {
         biased;
         ended = &mut run => ended,
         () = std::future::ready(()) => {
-            say(started.address, started.admin_address);
+            say(address, admin_address);
             tokio::select! {
                 ended = &mut run => ended,
                 error = bus.failed() => return fail(3, &error),
             }
         }
     };
-    bus.drain().await;
-    started.traces.stop().await;
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
@@ -120,6 +127,7 @@ async fn start(args: &Args, tasks: &Tasks, shutdown: &Shutdown) -> Result<Starte
         tracer: traces.tracer(),
         ..Options::from(args)
     };
+    let reached = readiness.condition("nats");
     let broker: Arc<dyn Broker> = bus.clone();
     let service = metrics
         .register(|registry| Service::bind(options, broker, axum::Router::new(), registry))?
@@ -132,6 +140,7 @@ async fn start(args: &Args, tasks: &Tasks, shutdown: &Shutdown) -> Result<Starte
         tasks.spawn_to_the_end("admin", OnExit::StopAll, admin::serve(listener, router));
     }
     tasks.spawn("gateway", OnExit::StopAll, service.run(shutdown.clone()));
+    tasks.spawn_until_stop("ready", OnExit::StopOnFailure, bus::reached(bus.clone(), reached));
     Ok(Started {
         address,
         admin_address,

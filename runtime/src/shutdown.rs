@@ -63,9 +63,26 @@ impl Shutdown {
 /// What [`Tasks::run_until_stopped`] returns, and [`TaskError::Signals`] if the handlers cannot be
 /// installed.
 pub async fn run_until_signalled(tasks: Tasks, drain_max: Duration) -> Result<(), TaskError> {
+    run_until_signalled_then(tasks, drain_max, std::future::ready(())).await
+}
+
+/// As [`run_until_signalled`], with what is to be done after the group has ended, such as closing the connection that
+/// its tasks sent by. A second signal cuts that too.
+///
+/// # Errors
+/// As [`run_until_signalled`].
+pub async fn run_until_signalled_then(
+    tasks: Tasks,
+    drain_max: Duration,
+    rest: impl Future<Output = ()>,
+) -> Result<(), TaskError> {
     let mut signals = Signals::install()?;
     let shutdown = tasks.shutdown().clone();
-    let run = tasks.run_until_stopped(drain_max);
+    let run = async {
+        let ended = tasks.run_until_stopped(drain_max).await;
+        rest.await;
+        ended
+    };
     tokio::pin!(run);
     let mut asked = false;
     loop {

@@ -101,6 +101,10 @@ pub struct Purge {
     #[command(flatten)]
     pub scope: ScopeArgs,
 
+    /// How long it tries again while NATS is away, or does not do it
+    #[arg(long, value_name = "DURATION", env = "MARKETFEED_WITHIN", default_value = "45s", value_parser = duration)]
+    pub within: Duration,
+
     /// The bus.
     #[command(flatten)]
     pub nats: NatsArgs,

@@ -1,19 +1,20 @@
 //! `marketfeed-marketdata purge`: removes a feed from NATS, for good.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use runtime::broker::nats::{Party, purge};
+use runtime::broker::nats::{Party, PurgeError, purge};
 use runtime::telemetry;
 
 use super::args::Purge;
 use super::{EXIT_REFUSED, EXIT_USAGE, fail};
 
-/// How long NATS may be away: what a Kubernetes Job of a minute leaves room for.
-const WITHIN: Duration = Duration::from_secs(45);
-
 pub(super) fn main(args: Purge) -> ExitCode {
-    let Purge { scope, nats, log } = args;
+    let Purge {
+        scope,
+        within,
+        nats,
+        log,
+    } = args;
     if let Err(error) = telemetry::init(&log) {
         return fail(EXIT_USAGE, &error);
     }
@@ -28,11 +29,12 @@ pub(super) fn main(args: Purge) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error),
     };
-    match runtime.block_on(purge(&scope.scope(), &options, WITHIN)) {
+    match runtime.block_on(purge(&scope.scope(), &options, within)) {
         Ok(purged) => {
             tracing::info!(streams = ?purged.streams, "purged");
             ExitCode::SUCCESS
         }
-        Err(error) => fail(EXIT_REFUSED, &error),
+        Err(error @ PurgeError::Nats(_)) => fail(EXIT_REFUSED, &error),
+        Err(error @ PurgeError::Unavailable { .. }) => fail(1, &error),
     }
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use runtime::admin::{self, Readiness};
-use runtime::broker::nats::{NatsBroker, NatsState, Party};
+use runtime::broker::nats::{NatsBroker, Party};
 use runtime::instance;
-use runtime::shutdown::{Shutdown, run_until_signalled};
+use runtime::shutdown::{Shutdown, run_until_signalled_then};
 use runtime::tasks::{OnExit, TaskError, Tasks};
 use runtime::telemetry::otlp::{Identity, Traces};
 use runtime::telemetry::{self, Metrics};
@@ -122,12 +122,14 @@ async fn serve(args: Run) -> ExitCode {
     };
     tasks.spawn("shard", OnExit::StopAll, shard.run(shutdown));
     tracing::info!(instance, "waiting for the assignment and for NATS");
+    let rest = async {
+        bus.drain().await;
+        traces.stop().await;
+    };
     let ended = tokio::select! {
-        ended = run_until_signalled(tasks, DRAIN_MAX) => ended,
+        ended = run_until_signalled_then(tasks, DRAIN_MAX, rest) => ended,
         error = bus.failed() => return fail(EXIT_REFUSED, &error),
     };
-    bus.drain().await;
-    traces.stop().await;
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
@@ -137,14 +139,9 @@ async fn serve(args: Run) -> ExitCode {
 /// Ready means that NATS was reached once: after that, its outage is no reason to replace this process.
 async fn connected(bus: Arc<NatsBroker>, readiness: Readiness, shutdown: Shutdown) {
     let ready = readiness.condition("nats");
-    let mut states = bus.state();
-    let reached = async {
-        let is_ready = states.wait_for(|state| *state == NatsState::Ready);
-        is_ready.await.is_ok()
-    };
     tokio::select! {
         () = shutdown.requested() => return,
-        is_ready = reached => ready.set(is_ready),
+        reached = bus.reached() => ready.set(reached),
     }
     shutdown.requested().await;
 }

@@ -47,8 +47,10 @@ pub(super) async fn run(shared: Arc<Shared>, stop: Shutdown) {
                 shared.state.send_replace(NatsState::Failed(error));
                 return;
             }
-            Err(Trouble::Terminal(error)) => wait(&shared, &error.to_string(), &mut backoff).await,
-            Err(Trouble::Transient(why)) => wait(&shared, &why, &mut backoff).await,
+            Err(Trouble::Terminal(error)) => {
+                wait(&shared, &error.to_string(), &mut backoff, &stop).await;
+            }
+            Err(Trouble::Transient(why)) => wait(&shared, &why, &mut backoff, &stop).await,
         }
     }
     shared.state.send_replace(NatsState::Stopped);
@@ -106,12 +108,16 @@ async fn hold(shared: &Shared, session: Arc<Session>, stop: &Shutdown) {
     }
 }
 
-async fn wait(shared: &Shared, why: &str, backoff: &mut Backoff) {
+/// Says why there is no session, once an attempt, and waits for the next one; a stop is not waited for.
+async fn wait(shared: &Shared, why: &str, backoff: &mut Backoff, stop: &Shutdown) {
     let delay = backoff.next_delay();
     let (attempt, delay_ms) = (backoff.attempts(), delay.as_millis());
     tracing::warn!(error = why, attempt, delay_ms, "NATS is not there yet");
     shared.counts.error("connect", "transient");
     let error = Some(why.to_owned());
     shared.state.send_replace(NatsState::Connecting { error });
-    sleep(delay).await;
+    tokio::select! {
+        () = sleep(delay) => {}
+        () = stop.requested() => {}
+    }
 }

@@ -118,6 +118,14 @@ impl NatsBroker {
         *self.shared.state.borrow() == NatsState::Ready
     }
 
+    /// Waits until it can be used for the first time. False if it was told to end before, or cannot be used at all.
+    pub async fn reached(&self) -> bool {
+        let mut states = self.state();
+        let decided = |state: &NatsState| !matches!(state, NatsState::Connecting { .. });
+        let state = states.wait_for(decided).await;
+        state.is_ok_and(|state| *state == NatsState::Ready)
+    }
+
     /// Waits for a trouble that no retry mends; for ever if there is none. A process ends with it.
     pub async fn failed(&self) -> NatsError {
         let mut states = self.state();

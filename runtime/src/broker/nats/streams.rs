@@ -26,17 +26,38 @@ pub(super) async fn prepare(session: &Session, shared: &Shared) -> Result<(), Tr
         options,
         ..
     } = shared;
-    prepare_one(session, options, scope, &closes(names, scope, options)).await?;
-    prepare_one(session, options, scope, &leases(names, scope, options)).await?;
     let last_values = open(names, scope, options);
-    match prepare_one(session, options, scope, &last_values).await {
-        // It is on one server, which may be away, and only shortens a reader's first seconds.
-        Err(Trouble::Transient(why)) => {
+    let wanted = [
+        closes(names, scope, options),
+        leases(names, scope, options),
+        last_values.clone(),
+    ];
+    // It is on one server, which may be away, and only shortens a reader's first seconds.
+    let spared = |one: &Config, why: String| {
+        if *one == last_values {
             tracing::warn!(error = why, "the last open bars are not kept for now");
-            Ok(())
+            return Ok(());
         }
-        done => done,
+        Err(Trouble::Transient(why))
+    };
+    // All are looked at before any is made: where one of them is another's, nothing is changed.
+    let mut absent = Vec::new();
+    for one in &wanted {
+        match is_there(session, options, scope, one).await {
+            Ok(true) => {}
+            Ok(false) => absent.push(one),
+            Err(Trouble::Transient(why)) => spared(one, why)?,
+            Err(trouble) => return Err(trouble),
+        }
     }
+    for one in absent {
+        match make(session, options, scope, one).await {
+            Ok(()) => {}
+            Err(Trouble::Transient(why)) => spared(one, why)?,
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    Ok(())
 }
 
 /// The log. Every commit is one batch of closes and checkpoints, and so they are in one stream.
@@ -176,39 +197,67 @@ fn is_wildcard(part: &Part) -> bool {
     matches!(part, Part::Venue | Part::Interval | Part::Symbol)
 }
 
-async fn prepare_one(
+/// Whether the stream is there, as it should be. That a reader's is not there is a trouble.
+async fn is_there(
+    session: &Session,
+    options: &NatsOptions,
+    scope: &Scope,
+    wanted: &Config,
+) -> Result<bool, Trouble> {
+    let name = name_of(wanted);
+    match info(session, options, name).await? {
+        Some(stands) => {
+            check(options, scope, wanted, &stands.config)?;
+            Ok(true)
+        }
+        None if options.party == Party::Publisher => Ok(false),
+        None => {
+            let why = format!("stream {name} does not exist yet: a publisher makes it");
+            Err(Trouble::Transient(why))
+        }
+    }
+}
+
+/// Makes a stream that was not there, unless somebody else is quicker.
+async fn make(
     session: &Session,
     options: &NatsOptions,
     scope: &Scope,
     wanted: &Config,
 ) -> Result<(), Trouble> {
-    let name = wanted["name"].as_str().unwrap_or_default();
-    let mut stands = info(session, options, name).await?;
-    if stands.is_none() {
-        if options.party != Party::Publisher {
-            let why = format!("stream {name} does not exist yet: a publisher makes it");
-            return Err(Trouble::Transient(why));
-        }
-        if create(session, options, name, wanted).await? {
-            tracing::info!(stream = name, "made");
-            return Ok(());
-        }
-        // Somebody else was quicker.
-        stands = info(session, options, name).await?;
+    let name = name_of(wanted);
+    if create(session, options, name, wanted).await? {
+        tracing::info!(stream = name, "made");
+        return Ok(());
     }
-    let Some(stands) = stands else {
-        let why = format!("stream {name} comes and goes");
-        return Err(Trouble::Transient(why));
-    };
+    if is_there(session, options, scope, wanted).await? {
+        return Ok(());
+    }
+    let why = format!("stream {name} comes and goes");
+    Err(Trouble::Transient(why))
+}
+
+fn name_of(config: &Config) -> &str {
+    config["name"].as_str().unwrap_or_default()
+}
+
+/// Checks a stream that is there.
+fn check(
+    options: &NatsOptions,
+    scope: &Scope,
+    wanted: &Config,
+    stands: &Value,
+) -> Result<(), NatsError> {
+    let name = name_of(wanted);
     // A reader that was not told whose the streams are takes them as they are.
     let reads = options.party != Party::Publisher;
     if !(reads && options.owner.is_none()) {
-        check_owner(name, &stands.config, &owner(scope, options))?;
+        check_owner(name, stands, &owner(scope, options))?;
     }
-    let differs = differences(wanted, &stands.config);
+    let differs = differences(wanted, stands);
     if !reads && !differs.is_empty() {
         let stream = name.to_owned();
-        return Err(NatsError::OtherSettings { stream, differs }.into());
+        return Err(NatsError::OtherSettings { stream, differs });
     }
     Ok(())
 }
