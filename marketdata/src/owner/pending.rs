@@ -114,9 +114,9 @@ impl Pending {
 
     /// The closes of the first `sections`, and the state after them; `None` while that is open.
     pub(super) fn front(&self, sections: usize) -> (Vec<Close>, Option<Snapshot>) {
-        let taken = self.sections.iter().take(sections);
+        let mut taken = self.sections.iter().take(sections);
         let closes = taken.clone().flat_map(|section| &section.closes).copied();
-        let after = taken.last().and_then(|section| section.after.clone());
+        let after = taken.next_back().and_then(|section| section.after.clone());
         (closes.collect(), after)
     }
 

@@ -6,15 +6,19 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fmt::Write as _;
-use std::num::NonZeroU16;
 
 use fastrand::Rng;
-use marketdata::owner::{Assigned, Command, CommitOutcome, LeaseAnswer, Options, StoredAt};
+use marketdata::owner::{Assigned, Command, CommitOutcome, LeaseAnswer};
 use wire::{Instrument, ShardId, Symbol, Venue};
 
 use crate::engine::{LENS, known};
 use crate::log::Log;
 use crate::node::{LeaseEntry, Node};
+
+/// Processes, their circumstances, and requests.
+mod place;
+
+use self::place::{Answer, Happening, Process, Request, assign, options};
 
 /// Schedules in the test suite.
 const SCHEDULES: u64 = 1_000;
@@ -25,54 +29,6 @@ const QUIET_MS: u64 = 22_000;
 
 const LEASE_TIMEOUT_MS: u64 = 700;
 const LOG_TIMEOUT_MS: u64 = 1_500;
-
-/// Something that happens at a time.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
-    /// A process looks at its clock and its feeds.
-    Turn(usize),
-    /// A request gets to its server.
-    Arrives(usize),
-    /// An answer gets to its process, or is known not to come.
-    Answered(usize),
-    Fault,
-}
-
-/// A request on its way, or its answer.
-#[derive(Debug, Clone)]
-struct Request {
-    process: usize,
-    name: String,
-    command: Command,
-    answer: Option<Answer>,
-    /// It has arrived, or will not.
-    lost: bool,
-}
-
-#[derive(Debug, Clone)]
-enum Answer {
-    Lease(LeaseAnswer),
-    Read(Vec<Option<StoredAt>>),
-    Commit(CommitOutcome),
-}
-
-/// A place where a process runs, and its circumstances.
-struct Process {
-    shard: ShardId,
-    node: Option<Node>,
-    starts: u32,
-    /// Its clock: offset, and rate in thousandths.
-    offset_ms: u64,
-    rate: u64,
-    wall_ms: u64,
-    paused_to_ms: u64,
-    cut_from_lease_to_ms: u64,
-    cut_from_log_to_ms: u64,
-    feed_down_to_ms: u64,
-    lag_ms: u64,
-    generation: usize,
-    next_turn_ms: u64,
-}
 
 struct World {
     rng: Rng,
@@ -102,38 +58,6 @@ struct Seen {
     unknown: u64,
     committed: u64,
     settled: u64,
-}
-
-fn options(rng: &mut Rng) -> Options {
-    Options {
-        look_ms: rng.u64(500..4_000),
-        move_wait_ms: 4_000,
-        unlevel_wait_ms: 2_000,
-        // Small, so that sections and overflows happen.
-        batch_max: rng.usize(3..24),
-        take_max: rng.usize(1..5),
-        pending_max: rng.usize(60..400),
-        ..Options::default()
-    }
-}
-
-/// Where an instrument belongs, if there are so many shards.
-fn assign(instruments: &[Instrument], shards: u16, generation: u64) -> BTreeMap<ShardId, Assigned> {
-    let shards = NonZeroU16::new(shards).unwrap();
-    let all = |of: &dyn Fn(&Instrument) -> bool| -> BTreeSet<Instrument> {
-        instruments.iter().filter(|i| of(i)).cloned().collect()
-    };
-    (0..shards.get())
-        .map(|shard| {
-            let shard = ShardId(shard);
-            let assigned = Assigned {
-                generation,
-                mine: all(&|i| ShardId::of(i, shards) == shard),
-                others: all(&|i| ShardId::of(i, shards) != shard),
-            };
-            (shard, assigned)
-        })
-        .collect()
 }
 
 impl World {
@@ -506,31 +430,6 @@ impl World {
             }
         }
         Ok(())
-    }
-}
-
-impl Process {
-    fn new(shard: ShardId, rng: &mut Rng) -> Self {
-        Self {
-            shard,
-            node: None,
-            starts: 0,
-            offset_ms: rng.u64(0..1_000_000),
-            rate: rng.u64(950..1_050),
-            // Wall clocks are wrong by up to an hour.
-            wall_ms: rng.u64(0..3_600_000),
-            paused_to_ms: 0,
-            cut_from_lease_to_ms: 0,
-            cut_from_log_to_ms: 0,
-            feed_down_to_ms: 0,
-            lag_ms: rng.u64(0..300),
-            generation: usize::MAX,
-            next_turn_ms: 0,
-        }
-    }
-
-    fn own_ms(&self, now_ms: u64) -> u64 {
-        self.offset_ms + now_ms * self.rate / 1_000
     }
 }
 
