@@ -13,6 +13,7 @@ use crate::native::{REPLIES_LEN_MAX, Session};
 use crate::outbox::{Batch, Outbox};
 use crate::seats::Seat;
 use crate::shard::Limits;
+use crate::traced::Traced;
 
 /// A connection between turns. What is rare is boxed: most connections are idle most of the time.
 #[derive(Debug)]
@@ -69,7 +70,12 @@ pub(crate) struct Work {
     pub(crate) limits: Limits,
     pub(crate) now_ms: u64,
     pub(crate) sent: Sent,
-    batch: Batch,
+    /// How long frames were stuck that have left, in milliseconds.
+    pub(crate) write_lags_ms: Vec<u64>,
+    /// How long pongs took that have come, in milliseconds.
+    pub(crate) pong_ages_ms: Vec<u64>,
+    pub(crate) traced: Traced,
+    pub(crate) batch: Batch,
     out: Vec<u8>,
     input: Box<[u8]>,
 }
@@ -81,6 +87,8 @@ pub(crate) struct Sent {
     pub(crate) bytes: u64,
     pub(crate) messages: u64,
     pub(crate) conflated: u64,
+    pub(crate) replayed: u64,
+    pub(crate) missed: u64,
 }
 
 /// Reads of one turn, so that a client that floods waits for the others.
@@ -98,6 +106,9 @@ impl Work {
             limits,
             now_ms: 0,
             sent: Sent::default(),
+            write_lags_ms: Vec::new(),
+            pong_ages_ms: Vec::new(),
+            traced: Traced::default(),
             batch: Batch::default(),
             out: Vec::with_capacity(limits.frame_len_max + 64),
             input: vec![0; READ_LEN].into_boxed_slice(),
@@ -238,7 +249,13 @@ impl Conn {
     }
 
     /// Handles what the reader has; false if the turn's share ran out first.
-    fn take_apart(&mut self, key: ConnId, hub: &mut Hub, work: &Work, events: &mut usize) -> bool {
+    fn take_apart(
+        &mut self,
+        key: ConnId,
+        hub: &mut Hub,
+        work: &mut Work,
+        events: &mut usize,
+    ) -> bool {
         while self.closing.is_none() && self.outbox.replies_len() < REPLIES_LEN_MAX {
             if *events == 0 {
                 return false;
@@ -253,7 +270,7 @@ impl Conn {
         true
     }
 
-    fn handle_event(&mut self, key: ConnId, hub: &mut Hub, work: &Work, event: Event) {
+    fn handle_event(&mut self, key: ConnId, hub: &mut Hub, work: &mut Work, event: Event) {
         match event {
             Event::Text(text) => Session {
                 conn: key,
@@ -263,7 +280,10 @@ impl Conn {
             }
             .handle_text(&text),
             Event::Ping(payload) => self.pong_due = Some(payload.into_boxed_slice()),
-            Event::Pong => self.liveness.handle_pong(),
+            Event::Pong => {
+                let age_ms = self.liveness.handle_pong(work.now_ms);
+                work.pong_ages_ms.extend(age_ms);
+            }
             Event::Close => self.close(CloseReason::Client, work.now_ms),
         }
     }
@@ -310,7 +330,8 @@ impl Conn {
                 unsent.at += len;
                 if unsent.at == unsent.bytes.len() {
                     self.unsent = None;
-                    self.liveness.handle_unstuck();
+                    let lag_ms = self.liveness.handle_unstuck(work.now_ms);
+                    work.write_lags_ms.extend(lag_ms);
                 }
                 Ok(())
             }
@@ -327,6 +348,10 @@ impl Conn {
             }
         };
         work.sent.bytes += at as u64;
+        if !work.traced.is_empty() {
+            let texts = &work.batch.texts;
+            work.traced.handle_written(self.id, texts, at == 0);
+        }
         if at < work.out.len() {
             let bytes = work.out[at..].to_vec();
             self.unsent = Some(Box::new(Unsent { bytes, at: 0 }));
@@ -349,6 +374,7 @@ impl Conn {
     /// Puts the frames that are due into `work.out`: control frames, then one text frame; or the close.
     fn compose(&mut self, hub: &mut Hub, work: &mut Work) {
         work.out.clear();
+        work.batch.clear();
         if let Some(payload) = self.pong_due.take() {
             frame::write_header(&mut work.out, Opcode::Pong, payload.len());
             work.out.extend_from_slice(&payload);
@@ -380,10 +406,11 @@ impl Conn {
             return;
         }
         let batch = &mut work.batch;
-        batch.clear();
         self.outbox
             .poll_batch(hub, work.limits.frame_len_max, batch);
         work.sent.conflated += batch.conflated;
+        work.sent.replayed += batch.replayed;
+        work.sent.missed += batch.missed;
         let Some((first, rest)) = batch.texts.split_first() else {
             return;
         };

@@ -245,6 +245,13 @@ impl Hub {
         self.entries[id.stream()].topic(id)
     }
 
+    /// What the topic is of.
+    pub(crate) fn instrument(&self, id: TopicId) -> Option<(Instrument, Interval)> {
+        let long = &self.entries[id.stream()].long;
+        let venue = long.venue.clone()?;
+        Some((Instrument::new(venue, long.symbol.clone()), long.interval))
+    }
+
     /// Adds a listener.
     pub(crate) fn listen(&mut self, conn: ConnId, id: TopicId) {
         self.entries[id.stream()].listeners(id).insert(conn);
@@ -298,6 +305,11 @@ impl Hub {
         stream.open_text(name)
     }
 
+    /// The close_no that the newest open bar bears.
+    pub(crate) fn open_close_no(&self, id: TopicId) -> Option<u64> {
+        self.entries[id.stream()].stream.open_close_no()
+    }
+
     /// The text of the newest bar that has closed.
     pub(crate) fn closed_text(&mut self, id: TopicId) -> Option<Bytes> {
         let (stream, name) = self.entries[id.stream()].read(id);
@@ -312,6 +324,29 @@ impl Hub {
     /// The close_no of the first close that came here, which may no longer be held.
     pub(crate) fn first_close_no(&self, id: TopicId) -> Option<NonZeroU64> {
         self.entries[id.stream()].stream.first_close_no()
+    }
+
+    /// The close_no of the first close held from this one on.
+    pub(crate) fn held_from(&self, id: TopicId, close_no: u64) -> Option<u64> {
+        self.entries[id.stream()].stream.held_from(close_no)
+    }
+
+    /// The texts of a bar that has just been shown, under those of its names that somebody listens to.
+    pub(crate) fn texts_of(&mut self, bar: &Bar) -> Vec<Bytes> {
+        let Some(long) = self.find(&Topic::long(&bar.instrument, bar.interval)) else {
+            return Vec::new();
+        };
+        let heard = |id: &TopicId| !self.entries[id.stream()].listeners(*id).is_empty();
+        let mut names = vec![long, TopicId(long.0 + 1)];
+        names.retain(heard);
+        let text = |id| match bar.closed {
+            false => self.open_text(id),
+            true => {
+                let close = self.close_from(id, bar.close_no);
+                close.and_then(|(close_no, text)| (close_no == bar.close_no).then_some(text))
+            }
+        };
+        names.into_iter().filter_map(text).collect()
     }
 
     /// The first close held from this close_no on, with its own.

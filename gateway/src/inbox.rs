@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use runtime::broker::BarMessage;
 use wire::Subject;
 
+use crate::replayer::Reply;
 use crate::seats::Seat;
 
 /// Closes that wait for one shard: at midnight UTC all intervals of a topic close at once, so this is room
@@ -40,6 +41,8 @@ pub(crate) struct Contents {
     pub(crate) opens: IndexMap<Subject, BarMessage>,
     /// Closes, in the log's order; [`CLOSES_MAX`] at most.
     pub(crate) closes: VecDeque<BarMessage>,
+    /// What the log has answered; one a connection at most.
+    pub(crate) replies: Vec<Reply>,
     /// Close all connections over this time, then end.
     pub(crate) drain: Option<Duration>,
 }
@@ -126,6 +129,11 @@ impl Inbox {
         self.lock().contents.closes.len() <= CLOSES_MAX / 2
     }
 
+    /// Puts the log's answer to a connection's question.
+    pub(crate) fn put_reply(&self, reply: Reply) {
+        self.put(|contents| contents.replies.push(reply));
+    }
+
     /// Tells the shard to close its connections over this time and to end.
     pub(crate) fn put_drain(&self, over: Duration) {
         self.put(|contents| contents.drain = Some(over));
@@ -177,6 +185,7 @@ impl Contents {
         self.arrivals.is_empty()
             && self.opens.is_empty()
             && self.closes.is_empty()
+            && self.replies.is_empty()
             && self.drain.is_none()
     }
 }

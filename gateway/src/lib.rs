@@ -1,7 +1,7 @@
 //! Bars from the bus to WebSocket clients: intake, hub, outbox, socket.
 //!
-//! It computes no bar and keeps no history; what a client missed beyond a short ring of closes it is
-//! told to fetch by HTTP. A connection that has nothing to say costs no task, no queue and no buffer.
+//! It computes no bar and keeps no history: closes that a client missed come from a short ring, then from the bus's
+//! log; what that has not got either it is told to fetch by HTTP. A connection that has nothing to say costs no task, no queue and no buffer.
 //!
 //! Read first: [`Service`] (how it runs), then `hub.rs` and `outbox.rs` (who gets what, and what a
 //! slow client costs; both pure), then `shard.rs` (the loop around them).
@@ -15,6 +15,9 @@ pub mod service;
 /// Which topics are carried, as far as is known.
 pub mod catalogue;
 
+/// What is answered over HTTP.
+pub mod http;
+
 /// Room in the table of open files.
 mod files;
 
@@ -27,8 +30,17 @@ mod seats;
 /// From the bus to every shard.
 mod intake;
 
+/// Whether closes are numbered without a break. Pure.
+mod numbers;
+
+/// What is heard of each instrument. Pure.
+mod feed;
+
 /// What waits for a shard's next look.
 mod inbox;
+
+/// From the bus's log to a connection that lacks closes.
+mod replayer;
 
 /// Topics, their newest bars and closes, and who listens. Pure.
 mod hub;
@@ -50,6 +62,9 @@ mod deadlines;
 
 /// How long a shard gathers before it flushes. Pure.
 mod pacer;
+
+/// Sampled bars until they are first written.
+mod traced;
 
 /// One connection: its socket and its cores.
 mod conn;

@@ -58,9 +58,10 @@ impl Liveness {
         }
     }
 
-    /// A pong came.
-    pub(crate) fn handle_pong(&mut self) {
-        self.unanswered_since_ms = None;
+    /// A pong came. Gives how long it took, in milliseconds, if it answers a ping.
+    pub(crate) fn handle_pong(&mut self, now_ms: u64) -> Option<u64> {
+        let since_ms = self.unanswered_since_ms.take()?;
+        Some(now_ms.saturating_sub(since_ms))
     }
 
     /// A frame could not leave in whole.
@@ -68,9 +69,17 @@ impl Liveness {
         self.stalled_since_ms.get_or_insert(now_ms);
     }
 
-    /// The frame that was stuck has left.
-    pub(crate) fn handle_unstuck(&mut self) {
+    /// The frame that was stuck has left. Gives how long it was, in milliseconds.
+    pub(crate) fn handle_unstuck(&mut self, now_ms: u64) -> Option<u64> {
+        let lag_ms = self.lag_ms(now_ms);
         self.stalled_since_ms = None;
+        lag_ms
+    }
+
+    /// How long a frame has been stuck, in milliseconds, if one is.
+    pub(crate) fn lag_ms(&self, now_ms: u64) -> Option<u64> {
+        let since_ms = self.stalled_since_ms?;
+        Some(now_ms.saturating_sub(since_ms))
     }
 
     /// The gateway stops: close at this time.
@@ -163,7 +172,7 @@ mod tests {
             assert_ne!(due, Due::Nothing, "woken for nothing at {now_ms}");
             match due {
                 Due::Close(_) => liveness.handle_closing(now_ms),
-                Due::Ping if pong => liveness.handle_pong(),
+                Due::Ping if pong => assert_eq!(liveness.handle_pong(now_ms + 7), Some(7)),
                 _ => {}
             }
             let cut = due == Due::Cut;
@@ -216,7 +225,9 @@ mod tests {
         );
         let mut liveness = Liveness::new(0, 19_000);
         liveness.handle_stuck(1_000);
-        liveness.handle_unstuck();
+        assert_eq!(liveness.lag_ms(1_500), Some(500));
+        assert_eq!(liveness.handle_unstuck(3_000), Some(2_000));
+        assert_eq!(liveness.handle_unstuck(3_000), None);
         assert_eq!(
             run(&mut liveness, 40_000, true),
             [(19_000, Due::Ping), (39_000, Due::Ping)]
@@ -237,7 +248,8 @@ mod tests {
     fn a_clock_that_jumps_sends_one_ping_not_many() {
         let mut liveness = Liveness::new(0, 0);
         assert_eq!(liveness.poll(1_000_000, &LIMITS, None), Due::Ping);
-        liveness.handle_pong();
+        assert_eq!(liveness.handle_pong(1_000_040), Some(40));
+        assert_eq!(liveness.handle_pong(1_000_050), None, "unasked");
         assert_eq!(liveness.poll(1_000_000, &LIMITS, None), Due::Nothing);
     }
 

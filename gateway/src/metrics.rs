@@ -4,13 +4,14 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::close::CloseReason;
 use crate::hub::Taken;
 
 /// The gateway's metrics; clones count into the same.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     /// Open WebSockets, those that are being handed over included.
     pub(crate) connections: Gauge,
@@ -29,8 +30,50 @@ pub(crate) struct Metrics {
     pub(crate) inbox_conflated: Counter,
     /// Closes that a shard's inbox could not hold.
     pub(crate) inbox_dropped: Counter,
+    /// Closes sent that had left the ring and were read from the log.
+    pub(crate) replayed: Counter,
+    /// Closes that connections were told they missed.
+    pub(crate) missed: Counter,
+    replays: Family<ReplayLabels, Counter>,
+    /// Breaks in a topic's close_no.
+    pub(crate) breaks: Counter,
+    /// How long frames were stuck that left at last.
+    pub(crate) write_lag: Histogram,
+    /// From a ping to its pong.
+    pub(crate) pong_age: Histogram,
     received: Family<KindLabels, Counter>,
     refused_bars: Family<RefusedLabels, Counter>,
+}
+
+/// What became of a question for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReplayEnd {
+    /// It was answered.
+    Page,
+    /// The bus is away, or refused.
+    Unavailable,
+    /// It took too long.
+    Late,
+    /// Too many wait.
+    Full,
+}
+
+impl ReplayEnd {
+    const ALL: [Self; 4] = [Self::Page, Self::Unavailable, Self::Late, Self::Full];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Unavailable => "unavailable",
+            Self::Late => "late",
+            Self::Full => "full",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReplayLabels {
+    end: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,9 +106,19 @@ impl Metrics {
             conflated,
             inbox_conflated,
             inbox_dropped,
+            replayed,
+            missed,
+            replays,
+            breaks,
+            write_lag,
+            pong_age,
             received,
             refused_bars,
         } = metrics.clone();
+        for end in ReplayEnd::ALL {
+            let end = end.label();
+            let _ = replays.get_or_create(&ReplayLabels { end });
+        }
         for reason in CloseReason::ALL {
             let _ = closes.get_or_create(&close_labels(reason));
         }
@@ -94,10 +147,36 @@ impl Metrics {
             "Closes that a shard's inbox could not hold",
             inbox_dropped,
         );
+        registry.register(
+            "ws_replayed",
+            "Closes sent that were read from the log",
+            replayed,
+        );
+        registry.register(
+            "ws_missed",
+            "Closes that connections were told they missed",
+            missed,
+        );
+        registry.register(
+            "broker_replays",
+            "Questions for the log, by what became of them",
+            replays,
+        );
+        registry.register(
+            "broker_close_breaks",
+            "Breaks in a topic's close_no",
+            breaks,
+        );
+        registry.register(
+            "ws_write_lag_seconds",
+            "How long frames waited for their client that left at last",
+            write_lag,
+        );
+        registry.register("ws_pong_age_seconds", "From a ping to its pong", pong_age);
         registry.register("broker_received", "Bars received from the bus", received);
         registry.register(
             "broker_refused",
-            "Bars from the bus not passed on: fenced, stale, lagged",
+            "Bars from the bus not passed on: fenced, stale, duplicate, lagged",
             refused_bars,
         );
         metrics
@@ -139,10 +218,58 @@ impl Metrics {
         self.not_passed_on(count, "lagged");
     }
 
+    /// Closes that had come before.
+    pub(crate) fn duplicates(&self, count: u64) {
+        self.not_passed_on(count, "duplicate");
+    }
+
+    /// A question for the log has its end.
+    pub(crate) fn replay(&self, end: ReplayEnd) {
+        let end = end.label();
+        self.replays.get_or_create(&ReplayLabels { end }).inc();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn refused_bars(&self, why: &'static str) -> u64 {
+        self.refused_bars
+            .get_or_create(&RefusedLabels { why })
+            .get()
+    }
+
     fn not_passed_on(&self, count: u64, why: &'static str) {
         self.refused_bars
             .get_or_create(&RefusedLabels { why })
             .inc_by(count);
+    }
+}
+
+/// Seconds: from a busy network to the bounds at which a connection is closed.
+const LAG_BUCKETS: [f64; 11] = [
+    0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0,
+];
+
+impl Default for Metrics {
+    /// Counts without being registered.
+    fn default() -> Self {
+        Self {
+            connections: Gauge::default(),
+            closes: Family::default(),
+            refused: Counter::default(),
+            frames_sent: Counter::default(),
+            bytes_sent: Counter::default(),
+            messages_sent: Counter::default(),
+            conflated: Counter::default(),
+            inbox_conflated: Counter::default(),
+            inbox_dropped: Counter::default(),
+            replayed: Counter::default(),
+            missed: Counter::default(),
+            replays: Family::default(),
+            breaks: Counter::default(),
+            write_lag: Histogram::new(LAG_BUCKETS),
+            pong_age: Histogram::new(LAG_BUCKETS),
+            received: Family::default(),
+            refused_bars: Family::default(),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use runtime::broker::CloseStart;
+use runtime::telemetry::Tracer;
 use wire::Scope;
 use wire::api::TopicEntry;
 
@@ -20,6 +22,15 @@ pub struct Options {
     pub shards: usize,
     /// Topics known before the first bar comes; others are learned from the bus.
     pub topics: Vec<TopicEntry>,
+    /// Which of the bus's closes are read at the start. [`CloseStart::First`] fills the rings with what a bus in memory
+    /// holds; with a long log behind, [`CloseStart::Next`] is enough, since what is asked for beyond is read from there.
+    pub closes_from: CloseStart,
+    /// How long accepting may wait at the start for the first word from the bus, so that whoever connects finds the
+    /// topics. Not at all where topics are configured.
+    pub first_word_max: Duration,
+    /// How long the event time of an instrument may stand still before it is no longer called fresh: three times the
+    /// 10 s after which open bars are said again.
+    pub fresh_max: Duration,
     /// Closes kept a stream for who is slow or resumes. At some 900 bytes each, 64 of 4,000 topics take 230 MB.
     pub ring_len: usize,
     /// How long updates are gathered at most, under load.
@@ -57,6 +68,8 @@ pub struct Options {
     pub linger: Duration,
     /// The time over which connections are closed then.
     pub drain: Duration,
+    /// Where the spans of sampled bars go. Which are sampled is the publisher's choice.
+    pub tracer: Tracer,
 }
 
 impl Options {
@@ -68,6 +81,9 @@ impl Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             shards: std::thread::available_parallelism().map_or(1, Into::into),
             topics: Vec::new(),
+            closes_from: CloseStart::First,
+            first_word_max: Duration::from_secs(2),
+            fresh_max: Duration::from_secs(30),
             ring_len: 64,
             flush_max: Duration::from_millis(50),
             hold_max: Duration::from_millis(500),
@@ -85,6 +101,7 @@ impl Options {
             frame_len_max: 64 * 1024,
             linger: Duration::from_secs(3),
             drain: Duration::from_secs(10),
+            tracer: Tracer::off(),
         }
     }
 

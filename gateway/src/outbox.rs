@@ -2,16 +2,25 @@
 //!
 //! Nothing queues per message. A connection that is not written to keeps its dirty set, which its topics
 //! bound; what it gets when it can be written to again is the newest open bar of each (LatestOnly), preceded
-//! by each close since its cursor, or by `missed` for those that have left the ring.
+//! by each close since its cursor: those that have left the ring are asked of the log first, and are `missed` only
+//! if that has not got them either.
 #![deny(clippy::disallowed_methods)]
 
 use std::collections::VecDeque;
-use std::num::NonZeroU64;
 
 use bytes::Bytes;
 use wire::frame::Reply;
 
 use crate::hub::{Hub, TopicId};
+
+/// Closes from the log.
+pub(crate) mod replay;
+
+/// One subscription.
+mod sub;
+
+use replay::{Answer, Ask, Replays};
+use sub::Sub;
 
 /// One connection's subscriptions, and what of them it is owed.
 #[derive(Debug, Default)]
@@ -22,6 +31,7 @@ pub(crate) struct Outbox {
     dirty: Vec<TopicId>,
     /// Boxed, because most connections have none most of the time.
     replies: Option<Box<Replies>>,
+    replays: Replays,
 }
 
 /// Replies that have not been fetched, oldest first, and their length together.
@@ -29,21 +39,6 @@ pub(crate) struct Outbox {
 struct Replies {
     texts: VecDeque<Bytes>,
     len: usize,
-}
-
-#[derive(Debug)]
-struct Sub {
-    topic: TopicId,
-    /// The open bar last sent, by the hub's count; 0 before the snapshot.
-    sent: u32,
-    /// The next close's number. Never above what the hub has next, except while the hub knows of no close: then
-    /// it is what the client claims to have, and `None` if it claims nothing.
-    next: Option<NonZeroU64>,
-    /// The hub knew of no close when `next` was set, so that the first that comes decides.
-    unproven: bool,
-    dirty: bool,
-    /// Owes the newest close if there is no open bar: a snapshot for who has not said what they have.
-    snapshot: bool,
 }
 
 /// Texts for one frame, and what they came to.
@@ -55,6 +50,12 @@ pub(crate) struct Batch {
     pub(crate) len: usize,
     /// Open bars that were overtaken before they could be sent.
     pub(crate) conflated: u64,
+    /// Closes in it that came from the log.
+    pub(crate) replayed: u64,
+    /// Closes that it says were missed.
+    pub(crate) missed: u64,
+    /// Questions for the log: one at most that has no answer yet. They stay until they are taken.
+    pub(crate) asks: Vec<Ask>,
 }
 
 impl Batch {
@@ -73,7 +74,7 @@ impl Batch {
     pub(crate) fn clear(&mut self) {
         self.texts.clear();
         self.len = 0;
-        self.conflated = 0;
+        (self.conflated, self.replayed, self.missed) = (0, 0, 0);
     }
 }
 
@@ -81,22 +82,17 @@ impl Outbox {
     /// Adds a subscription and owes its snapshot. With `after`, owes each close after that number first.
     /// Subscribing again changes nothing; with `after`, it moves the cursor.
     pub(crate) fn subscribe(&mut self, hub: &Hub, topic: TopicId, after: Option<u64>) {
-        let known = hub.next_close_no(topic);
-        let claim = after.map(|close_no| NonZeroU64::MIN.saturating_add(close_no));
-        match self.place(topic) {
-            Ok(at) if claim.is_some() => {
+        match (self.place(topic), after) {
+            (Ok(at), Some(after)) => {
+                self.replays.cancel(topic);
                 let sub = &mut self.subs[at];
-                (sub.next, sub.unproven) = (cursor(claim, known), known.is_none());
+                sub.waits = false;
+                sub.claim(hub, after);
                 self.mark(topic);
+                self.wake_next();
             }
-            Ok(_) => {}
-            Err(at) => self.insert(
-                at,
-                topic,
-                cursor(claim, known),
-                known.is_none(),
-                after.is_none(),
-            ),
+            (Ok(_), None) => {}
+            (Err(at), after) => self.insert(at, Sub::new(hub, topic, after)),
         }
     }
 
@@ -104,26 +100,12 @@ impl Outbox {
     /// that has come, those of the flush in which it appeared included.
     pub(crate) fn join(&mut self, topic: TopicId) {
         if let Err(at) = self.place(topic) {
-            self.insert(at, topic, None, true, true);
+            self.insert(at, Sub::joined(topic));
         }
     }
 
-    fn insert(
-        &mut self,
-        at: usize,
-        topic: TopicId,
-        next: Option<NonZeroU64>,
-        unproven: bool,
-        snapshot: bool,
-    ) {
-        let sub = Sub {
-            topic,
-            sent: 0,
-            next,
-            unproven,
-            dirty: false,
-            snapshot,
-        };
+    fn insert(&mut self, at: usize, sub: Sub) {
+        let topic = sub.topic;
         self.subs.insert(at, sub);
         self.mark(topic);
     }
@@ -136,7 +118,27 @@ impl Outbox {
         if self.subs.remove(at).dirty {
             self.dirty.retain(|dirty| *dirty != topic);
         }
+        self.replays.cancel(topic);
+        self.wake_next();
         true
+    }
+
+    /// Takes the log's answer to this connection's question.
+    pub(crate) fn handle_answer(&mut self, answer: Answer) {
+        if let Some(topic) = self.replays.handle_answer(answer) {
+            self.mark(topic);
+        }
+        self.wake_next();
+    }
+
+    /// Lets the next replay begin, if none has its turn.
+    fn wake_next(&mut self) {
+        if let Some(topic) = self.replays.poll_next()
+            && let Ok(at) = self.place(topic)
+        {
+            self.subs[at].waits = false;
+            self.mark(topic);
+        }
     }
 
     /// The topics subscribed to.
@@ -179,7 +181,8 @@ impl Outbox {
     }
 
     /// Fetches the texts of the next frame into an empty batch, of `len_max` bytes together if there is more
-    /// than one. Leaves the batch empty when nothing is owed.
+    /// than one; leaves it empty when nothing is owed. A question for the log may come with it, whose answer
+    /// [`Outbox::handle_answer`] takes.
     pub(crate) fn poll_batch(&mut self, hub: &mut Hub, len_max: usize, batch: &mut Batch) {
         while let Some(replies) = &mut self.replies {
             let Some(text) = replies.texts.front() else {
@@ -193,16 +196,18 @@ impl Outbox {
             replies.texts.pop_front();
         }
         let mut done = 0;
-        for topic in &self.dirty {
-            let at = self.subs.binary_search_by_key(topic, |sub| sub.topic);
+        // A topic whose replay may begin because another's is over comes in behind.
+        while let Some(topic) = self.dirty.get(done).copied() {
             // What is dirty is subscribed to; if it were not, there is nothing to send.
-            if let Ok(at) = at {
-                if !self.subs[at].poll(hub, len_max, batch) {
+            if let Ok(at) = self.place(topic) {
+                let sub = &mut self.subs[at];
+                if !sub.poll(hub, &mut self.replays, len_max, batch) {
                     break;
                 }
-                self.subs[at].dirty = false;
+                sub.dirty = false;
             }
             done += 1;
+            self.wake_next();
         }
         self.dirty.drain(..done);
         if self.dirty.is_empty() && self.dirty.capacity() > IDLE_CAPACITY_MAX {
@@ -215,91 +220,8 @@ impl Outbox {
     }
 }
 
-/// Where a subscription begins: behind what the client claims to have, but never behind what there is. A claim
-/// above that is of another history (one in memory begins anew with its process).
-fn cursor(claim: Option<NonZeroU64>, known: Option<NonZeroU64>) -> Option<NonZeroU64> {
-    match (claim, known) {
-        (Some(claim), Some(known)) => Some(claim.min(known)),
-        (claim, known) => claim.or(known),
-    }
-}
-
 /// A larger dirty set gives its memory back when it has been sent.
 const IDLE_CAPACITY_MAX: usize = 64;
-
-impl Sub {
-    /// Adds what the topic owes; false if the batch is full before that is all.
-    fn poll(&mut self, hub: &mut Hub, len_max: usize, batch: &mut Batch) -> bool {
-        let replayed = match self.poll_closes(hub, len_max, batch) {
-            Some(count) => count,
-            None => return false,
-        };
-        let version = hub.version(self.topic);
-        match hub.open_text(self.topic) {
-            Some(text) if version != self.sent => {
-                if !batch.push(text, len_max) {
-                    return false;
-                }
-                if self.sent != 0 {
-                    batch.conflated += u64::from(version.wrapping_sub(self.sent) - 1);
-                }
-            }
-            // Between two bars the newest value is the close.
-            None if self.snapshot && replayed == 0 => {
-                if let Some(text) = hub.closed_text(self.topic)
-                    && !batch.push(text, len_max)
-                {
-                    return false;
-                }
-            }
-            _ => {}
-        }
-        self.sent = version;
-        self.snapshot = false;
-        true
-    }
-
-    /// Sets the cursor by the first close, if that has come since. One at or below the claim says that the claim
-    /// is of another history: better some closes twice than one not at all.
-    fn prove(&mut self, hub: &Hub) {
-        if self.unproven
-            && let Some(first) = hub.first_close_no(self.topic)
-        {
-            self.next = Some(self.next.map_or(first, |claim| claim.min(first)));
-            self.unproven = false;
-        }
-    }
-
-    /// Adds the closes from the cursor on and says how many; `None` if the batch is full before that is all.
-    fn poll_closes(&mut self, hub: &mut Hub, len_max: usize, batch: &mut Batch) -> Option<usize> {
-        let mut count = 0;
-        self.prove(hub);
-        while let Some((close_no, text)) =
-            hub.close_from(self.topic, self.next.map_or(0, NonZeroU64::get))
-        {
-            if let Some(next) = self.next
-                && next.get() < close_no
-            {
-                // A broker that can still replay them would be asked here first (`Broker::closes_after`).
-                let missed = Reply::Missed {
-                    topic: hub.topic(self.topic).clone(),
-                    from: next.get(),
-                    to: close_no - 1,
-                };
-                if !batch.push(Bytes::from(missed.encode()), len_max) {
-                    return None;
-                }
-                self.next = NonZeroU64::new(close_no);
-            }
-            if !batch.push(text, len_max) {
-                return None;
-            }
-            self.next = NonZeroU64::MIN.checked_add(close_no);
-            count += 1;
-        }
-        Some(count)
-    }
-}
 
 #[cfg(test)]
 mod tests;

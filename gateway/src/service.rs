@@ -12,17 +12,19 @@ use runtime::broker::Broker;
 use runtime::shutdown::Shutdown;
 use runtime::tasks::{OnExit, Spawner, TaskError, Tasks};
 use tokio::sync::Semaphore;
-use wire::api::TopicEntry;
+use wire::Scope;
+use wire::api::{FeedReport, TopicEntry};
 
 use crate::catalogue::Catalogue;
-use crate::files;
 use crate::handshake::Door;
 use crate::inbox::Inbox;
-use crate::intake::Intake;
+use crate::intake::{FirstWord, Heard, Intake};
 use crate::metrics::Metrics;
 use crate::options::{Options, STOP_MARGIN};
+use crate::replayer::{Replayer, replayer};
 use crate::seats::Seats;
 use crate::shard::{Place, Shard};
+use crate::{files, http};
 
 /// Connections that the kernel keeps until they are accepted: a second's worth of a reconnect storm.
 const BACKLOG: i32 = 4_096;
@@ -37,7 +39,9 @@ pub struct Service {
     router: Router,
     door: Door,
     shards: Vec<Shard>,
+    replayer: Replayer,
     catalogue: Catalogue,
+    heard: Heard,
     metrics: Metrics,
     ready: Option<Ready>,
 }
@@ -47,6 +51,8 @@ pub struct Service {
 pub struct Handle {
     seats: Arc<Seats>,
     catalogue: Catalogue,
+    scope: Scope,
+    heard: Heard,
 }
 
 impl Handle {
@@ -60,6 +66,12 @@ impl Handle {
     #[must_use]
     pub fn topics(&self) -> Vec<TopicEntry> {
         self.catalogue.list()
+    }
+
+    /// What is heard of each instrument.
+    #[must_use]
+    pub fn feed(&self) -> FeedReport {
+        self.heard.report(&self.scope)
     }
 }
 
@@ -84,7 +96,7 @@ pub enum ServiceError {
 
 impl Service {
     /// Binds the address. `http` is served beside the WebSocket routes: the page, the API, the admin
-    /// endpoints, as the caller likes.
+    /// endpoints, as the caller likes; [`Service::with_api`] adds what a gateway has of its own.
     ///
     /// # Errors
     /// When the address or a shard's epoll cannot be had.
@@ -102,14 +114,20 @@ impl Service {
         let connections_max = files::make_room(options.connections_max);
         let metrics = Metrics::register(registry);
         let count = options.shards.max(1);
+        let (questions, replayer) = replayer(&metrics);
         let mut shards = Vec::with_capacity(count);
         let mut inboxes = Vec::with_capacity(count);
         for index in 0..count {
             let place = Place { index, count };
-            let (shard, inbox) =
-                Shard::new(place, options.limits(), &options.topics, metrics.clone())
-                    .map_err(ServiceError::Shard)?;
-            shards.push(shard);
+            let (shard, inbox) = Shard::new(
+                place,
+                options.limits(),
+                &options.topics,
+                questions.clone(),
+                metrics.clone(),
+            )
+            .map_err(ServiceError::Shard)?;
+            shards.push(shard.traced(options.tracer.clone()));
             inboxes.push(inbox);
         }
         let door = Door {
@@ -123,12 +141,14 @@ impl Service {
         Ok(Self {
             router: door.routes().merge(http),
             catalogue: Catalogue::new(&options.topics),
+            heard: Heard::new(options.fresh_max),
             options,
             listener,
             address,
             broker,
             door,
             shards,
+            replayer,
             metrics,
             ready: None,
         })
@@ -146,7 +166,16 @@ impl Service {
         Handle {
             seats: Arc::clone(&self.door.seats),
             catalogue: self.catalogue.clone(),
+            scope: self.options.scope.clone(),
+            heard: self.heard.clone(),
         }
+    }
+
+    /// Serves [`http::public`] too.
+    #[must_use]
+    pub fn with_api(mut self) -> Self {
+        self.router = self.router.merge(http::public(self.catalogue.clone()));
+        self
     }
 
     /// Sets this condition while it accepts. It does not wait for the bus: a gateway serves what it has.
@@ -220,12 +249,24 @@ impl Service {
             // A shard ends when it has drained, which is before the group is asked to stop.
             tasks.spawn_thread(format!("shard-{index}"), OnExit::StopOnFailure, run)?;
         }
+        self.replayer
+            .start(tasks, &self.broker, &self.options.scope, &self.door.inboxes);
         let intake = Intake {
             broker: self.broker,
             scope: self.options.scope,
+            closes_from: self.options.closes_from,
             inboxes: Arc::clone(&self.door.inboxes),
             catalogue: self.catalogue,
+            heard: self.heard,
+            first_word: FirstWord::default(),
             metrics: self.metrics,
+            tracer: self.options.tracer,
+        };
+        let first_word = intake.first_word.clone();
+        let first_word_max = if self.options.topics.is_empty() {
+            self.options.first_word_max
+        } else {
+            Duration::ZERO
         };
         tasks.spawn_until_stop("intake-open", OnExit::StopAll, intake.clone().run_opens());
         tasks.spawn_until_stop("intake-closes", OnExit::StopAll, intake.run_closes());
@@ -239,6 +280,8 @@ impl Service {
         };
         let accepting = accepting.clone();
         tasks.spawn("accept", OnExit::StopOnFailure, async move {
+            // Until then the kernel keeps who comes. Without a word the gateway serves what it has.
+            let _ = tokio::time::timeout(first_word_max, first_word.requested()).await;
             tokio::select! {
                 failed = accept.run() => failed,
                 () = accepting.requested() => Ok(()),

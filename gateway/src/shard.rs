@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
+use runtime::telemetry::Tracer;
 use slab::Slab;
 use wire::Instrument;
 use wire::api::TopicEntry;
@@ -21,7 +22,12 @@ use crate::inbox::{Arrival, Contents, Inbox};
 use crate::metrics::Metrics;
 use crate::native::Session;
 use crate::pacer::Pacer;
+use crate::replayer::Questions;
+use crate::traced::Traced;
 use crate::{liveness, native};
+
+/// What its connections ask of the log.
+mod asks;
 
 /// What bounds a shard and its connections.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +57,7 @@ pub(crate) struct Place {
 pub(crate) struct Shard {
     poll: Poll,
     inbox: Inbox,
+    questions: Questions,
     place: Place,
     metrics: Metrics,
     began: Instant,
@@ -82,6 +89,7 @@ impl Shard {
         place: Place,
         limits: Limits,
         topics: &[TopicEntry],
+        questions: Questions,
         metrics: Metrics,
     ) -> io::Result<(Self, Inbox)> {
         let poll = Poll::new()?;
@@ -100,6 +108,7 @@ impl Shard {
         let shard = Self {
             poll,
             inbox: inbox.clone(),
+            questions,
             place,
             metrics,
             began: Instant::now(),
@@ -115,6 +124,12 @@ impl Shard {
             draining: false,
         };
         Ok((shard, inbox))
+    }
+
+    /// The shard, with the last spans of sampled bars going there.
+    pub(crate) fn traced(mut self, tracer: Tracer) -> Self {
+        self.work.traced = Traced::new(tracer);
+        self
     }
 
     /// Runs until it was told to drain and the last connection is gone.
@@ -197,6 +212,7 @@ impl Shard {
             arrivals,
             opens,
             closes,
+            replies,
             drain,
         } = self.inbox.take();
         for arrival in arrivals {
@@ -205,13 +221,20 @@ impl Shard {
         let bars = opens.len() + closes.len();
         for message in closes {
             let taken = self.hub.handle_close(&message.bar, &message.json);
+            let traced = &mut self.work.traced;
+            traced.handle_taken(&mut self.hub, &message, taken);
             self.count_once(taken);
         }
         for message in opens.into_values() {
             let taken = self
                 .hub
                 .handle_open(self.work.now_ms, &message.bar, &message.json);
+            let traced = &mut self.work.traced;
+            traced.handle_taken(&mut self.hub, &message, taken);
             self.count_once(taken);
+        }
+        for reply in replies {
+            self.handle_reply(reply);
         }
         if let Some(over) = drain {
             self.handle_drain(over);
@@ -321,19 +344,21 @@ impl Shard {
                 continue;
             };
             conn.queued = false;
-            match conn.turn(key, &mut self.hub, &mut self.work) {
-                Turn::Ended(reason) => {
-                    self.remove(key, reason);
-                    continue;
-                }
-                Turn::Again => self.again.push(key),
-                Turn::Wait => {}
-            }
+            let turn = conn.turn(key, &mut self.hub, &mut self.work);
             let deadline_ms = Some(conn.next_ms(&self.work.limits));
             self.deadlines.set(key, conn.deadline_ms, deadline_ms);
             conn.deadline_ms = deadline_ms;
+            let mut asks = std::mem::take(&mut self.work.batch.asks);
+            self.ask(key, &mut asks);
+            self.work.batch.asks = asks;
+            match turn {
+                Turn::Ended(reason) => self.remove(key, reason),
+                Turn::Again => self.again.push(key),
+                Turn::Wait => {}
+            }
         }
         self.visits = visits;
+        self.work.traced.handle_time(self.work.now_ms);
         self.count();
     }
 
@@ -343,16 +368,27 @@ impl Shard {
             bytes,
             messages,
             conflated,
+            replayed,
+            missed,
         } = std::mem::take(&mut self.work.sent);
         for (counter, count) in [
             (&self.metrics.frames_sent, frames),
             (&self.metrics.bytes_sent, bytes),
             (&self.metrics.messages_sent, messages),
             (&self.metrics.conflated, conflated),
+            (&self.metrics.replayed, replayed),
+            (&self.metrics.missed, missed),
         ] {
             if count > 0 {
                 counter.inc_by(count);
             }
+        }
+        let seconds = |ms: u64| Duration::from_millis(ms).as_secs_f64();
+        for lag_ms in self.work.write_lags_ms.drain(..) {
+            self.metrics.write_lag.observe(seconds(lag_ms));
+        }
+        for age_ms in self.work.pong_ages_ms.drain(..) {
+            self.metrics.pong_age.observe(seconds(age_ms));
         }
     }
 
@@ -369,6 +405,7 @@ impl Shard {
             conn_id = conn.id,
             close_reason = reason.label(),
             code = reason.code(),
+            lag_ms = conn.liveness.lag_ms(self.work.now_ms),
             "closed"
         );
     }

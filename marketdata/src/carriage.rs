@@ -26,6 +26,30 @@ impl Carriage {
         }
     }
 
+    /// There are as many instruments now, those that were there first.
+    pub(crate) fn handle_listed(&self, instruments: usize) {
+        self.states.send_if_modified(|states| {
+            let more = instruments > states.len();
+            if more {
+                states.resize(instruments, Carried::default());
+            }
+            more
+        });
+    }
+
+    /// The instrument is carried no more: nobody waits for it.
+    pub(crate) fn handle_dropped(&self, listed: usize) {
+        self.states
+            .send_modify(|states| states[listed].refused = true);
+    }
+
+    /// Whether the instrument is subscribed or refused.
+    pub(crate) fn is_settled(&self, listed: usize) -> bool {
+        let states = self.states.borrow();
+        let settled = |at: &Carried| at.connections > 0 || at.refused;
+        states.get(listed).is_some_and(settled)
+    }
+
     pub(crate) fn handle_subscribed(&self, listed: usize) {
         self.states.send_modify(|states| {
             states[listed].connections += 1;

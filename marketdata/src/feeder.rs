@@ -26,12 +26,14 @@ pub(crate) struct Feeder {
     pub(crate) attempts: Attempts,
     pub(crate) inboxes: Arc<[mpsc::Sender<Input>]>,
     pub(crate) spawner: Spawner,
+    /// Ends this feed, and with it its connections.
+    pub(crate) shutdown: Shutdown,
 }
 
 impl Feeder {
-    /// Runs until stopping is asked for; its connections stop by the same request.
+    /// Runs until its end is asked for; its connections end by the same request.
     pub(crate) async fn run(mut self) {
-        let shutdown = self.spawner.shutdown().clone();
+        let shutdown = self.shutdown.clone();
         let (reports_in, mut reports) = mpsc::channel(REPORTS_LEN);
         let mut closers: BTreeMap<ConnectionId, Shutdown> = BTreeMap::new();
         loop {

@@ -13,6 +13,12 @@ mod options;
 /// Which instruments are carried, and who has the short topic. Pure.
 pub mod listing;
 
+/// Which shard has which instrument, as a file says it. Its judgement is pure.
+pub mod assignment;
+
+/// What this process carries of it, and what changes with the next assignment. Pure.
+mod roster;
+
 /// The one place that opens a WebSocket.
 mod socket;
 
@@ -49,11 +55,26 @@ pub mod aggregate;
 /// The numbers that bars are published under. Pure.
 pub mod publish;
 
+/// Who publishes a shard's instruments: leases, take-over and commits. Pure.
+pub mod owner;
+/// Which bars a sampled trade is in. Pure.
+mod trace;
+
 /// The shell around one shard.
 mod shard;
 
 /// What is counted.
 pub mod metrics;
 
+/// Carries what the assignment in force says.
+mod carrier;
+
 /// The whole of it as one component.
 pub mod service;
+
+/// The commands beside the service.
+pub mod cli;
+
+/// The binary, apart from its `main`.
+#[cfg(feature = "process")]
+pub mod process;

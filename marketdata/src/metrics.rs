@@ -1,13 +1,22 @@
 //! What is counted, under the names that dashboards and runbooks use.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use runtime::telemetry::TraceContext;
+use wire::ShardId;
+
+use crate::owner::Status;
+
+mod ownership;
+
+use ownership::Ownership;
 
 /// A counter; OpenMetrics adds `_total` to its name.
 pub(crate) type Count = Counter<u64, AtomicU64>;
@@ -40,8 +49,19 @@ struct RejectedLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VenueLabel {
     venue: &'static str,
+}
+
+/// An exemplar's label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TraceLabel {
+    trace_id: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,16 +103,18 @@ pub struct Metrics {
     pub(crate) connections_live: Gauge,
     /// Connections that ever did.
     pub(crate) connections_established: Count,
-    /// Open bars sent.
+    published: Family<KindLabel, Count>,
+    /// Of the published, open bars sent.
     pub(crate) open_published: Count,
-    /// Closes committed.
+    /// Of the published, closes committed.
     pub(crate) closes_committed: Count,
     /// Attempts to send that failed.
     pub(crate) publish_failed: Count,
     /// Closes that wait for the bus.
     pub(crate) closes_waiting: Gauge,
-    /// From a bar's end, by the venue's clock, to its commit, by ours: meaningful only live.
-    pub(crate) bar_close_delay: Histogram,
+    /// See [`Metrics::observe_close`].
+    bar_close_delay: HistogramWithExemplars<TraceLabel>,
+    ownership: Ownership,
 }
 
 /// Seconds: from the network's delay over the reorder window to an outage.
@@ -184,20 +206,16 @@ impl Metrics {
 
     fn register_outputs(&self, registry: &mut Registry) {
         self.register_trades(registry);
+        self.ownership.register(registry);
         registry.register(
             "bar_overflow",
             "Trades left out because a sum would have left its range",
             self.bar_overflow.clone(),
         );
         registry.register(
-            "open_bars_published",
-            "Open bars sent",
-            self.open_published.clone(),
-        );
-        registry.register(
-            "closes_committed",
-            "Closes committed",
-            self.closes_committed.clone(),
+            "broker_published",
+            "Bars that the bus took: open ones sent, closes committed",
+            self.published.clone(),
         );
         registry.register(
             "publish_failed",
@@ -214,6 +232,21 @@ impl Metrics {
             "From a bar's end by the venue's clock to its commit by ours",
             self.bar_close_delay.clone(),
         );
+    }
+
+    /// A close was committed so long after its bar's end by the venue's clock: meaningful only live. The trace that it
+    /// is part of, if it is sampled, is shown beside the figure.
+    pub(crate) fn observe_close(&self, delay: Duration, trace: Option<TraceContext>) {
+        let trace = trace.map(|context| TraceLabel {
+            trace_id: context.trace_id.to_string(),
+        });
+        self.bar_close_delay
+            .observe(delay.as_secs_f64(), trace, None);
+    }
+
+    /// What this process is to the shard now.
+    pub(crate) fn set_shard(&self, shard: ShardId, status: &Status) {
+        self.ownership.set(shard, status);
     }
 
     /// Frames of a venue. Look it up once: it takes a lock.
@@ -248,6 +281,8 @@ impl Metrics {
 impl Default for Metrics {
     /// Counts without being registered.
     fn default() -> Self {
+        let published = Family::<KindLabel, Count>::default();
+        let of_kind = |kind| published.get_or_create_owned(&KindLabel { kind });
         Self {
             messages: Family::default(),
             decode_errors: Family::default(),
@@ -266,11 +301,13 @@ impl Default for Metrics {
             instruments_refused: Count::default(),
             connections_live: Gauge::default(),
             connections_established: Count::default(),
-            open_published: Count::default(),
-            closes_committed: Count::default(),
+            open_published: of_kind("open"),
+            closes_committed: of_kind("close"),
+            published,
             publish_failed: Count::default(),
             closes_waiting: Gauge::default(),
-            bar_close_delay: Histogram::new(DELAY_BUCKETS),
+            bar_close_delay: HistogramWithExemplars::new(DELAY_BUCKETS.into_iter()),
+            ownership: Ownership::default(),
         }
     }
 }
@@ -292,6 +329,8 @@ impl Sparse {
 
 #[cfg(test)]
 mod tests {
+    use runtime::telemetry::new_trace;
+
     use super::*;
 
     #[test]
@@ -300,14 +339,21 @@ mod tests {
         let metrics = Metrics::new(&mut registry);
         metrics.trades(Outcome::Added).inc();
         metrics.count_decode_error("coinbase", "price");
-        metrics.bar_close_delay.observe(0.2);
+        metrics.observe_close(Duration::from_millis(200), None);
+        let trace = new_trace();
+        metrics.observe_close(Duration::from_millis(300), Some(trace));
+        metrics.open_published.inc_by(4);
+        let exemplar = format!("le=\"0.5\"}} 2 # {{trace_id=\"{}\"}} 0.3", trace.trace_id);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         for line in [
             "trade_gap_total 0",
             "trades_total{outcome=\"Added\"} 1",
             "decode_errors_total{venue=\"coinbase\",reason=\"price\"} 1",
-            "bar_close_delay_seconds_count 1",
+            "bar_close_delay_seconds_count 2",
+            &exemplar,
+            "broker_published_total{kind=\"open\"} 4",
+            "broker_published_total{kind=\"close\"} 0",
         ] {
             assert!(text.contains(line), "{line} is not in {text}");
         }

@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runtime::backoff;
-use wire::{Interval, Scope, ShardCount, Symbol, Venue};
+use runtime::telemetry::Tracer;
+use wire::{Instrument, Interval, Scope, ShardCount, ShardId, Symbol, Venue};
 
 use crate::clock::STEP_MAX_MS;
+use crate::owner;
+use crate::roster::{Wanted, WantedSource};
 use crate::session;
 use crate::venue::{AdapterError, Endpoints};
 
@@ -24,18 +27,85 @@ pub struct Options {
     pub update_interval: Duration,
     /// What happens when a shard's inbox is full.
     pub when_full: WhenFull,
-    /// How many shards aggregate, each in a task of its own.
+    /// How many shards the instruments are split into, where no assignment says it.
     pub shards: ShardCount,
+    /// Which shards this process serves, each in a task of its own.
+    pub hosted: Hosted,
+    /// Names this process among those of its shard; no two that ever run have one name.
+    pub instance: String,
+    /// When leases are taken and given up.
+    pub ownership: Ownership,
     /// The feed's place on the bus.
     pub scope: Scope,
     /// How patient connections are.
     pub session: session::Options,
     /// Waits between attempts to connect.
     pub reconnect: backoff::Options,
+    /// Which frames are traced, and where their spans go.
+    pub tracer: Tracer,
 }
 
 /// One message may move the venue's clock this far, and a damaged one must not close a bar that has not ended.
 pub const REORDER_WINDOW_MIN: Duration = Duration::from_millis(STEP_MAX_MS.unsigned_abs());
+
+/// Which shards a process serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosted {
+    /// Every one: the whole feed in one process.
+    All,
+    /// One, as a process among others does.
+    One(ShardId),
+}
+
+impl Hosted {
+    /// The shard's place among those that are served, if it is.
+    pub(crate) fn index(self, shard: ShardId) -> Option<usize> {
+        match self {
+            Self::All => Some(usize::from(shard.0)),
+            Self::One(one) => (one == shard).then_some(0),
+        }
+    }
+
+    /// The shard at the place.
+    pub(crate) fn shard(self, index: usize) -> ShardId {
+        match self {
+            Self::All => ShardId(u16::try_from(index).unwrap_or(u16::MAX)),
+            Self::One(one) => one,
+        }
+    }
+}
+
+/// When leases are taken and given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ownership {
+    /// How long a lease is believed without a renewal.
+    pub lease_ttl: Duration,
+    /// How much longer a standby waits that does not hear all its instruments yet.
+    pub unlevel_wait: Duration,
+}
+
+impl Ownership {
+    /// As the machine wants it.
+    pub(crate) fn owner(&self) -> owner::Options {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let ttl_ms = ms(self.lease_ttl);
+        owner::Options {
+            ttl_ms,
+            watch_ms: (ttl_ms / 10).max(1),
+            unlevel_wait_ms: ms(self.unlevel_wait),
+            ..owner::Options::default()
+        }
+    }
+}
+
+impl Default for Ownership {
+    fn default() -> Self {
+        Self {
+            lease_ttl: Duration::from_secs(3),
+            unlevel_wait: Duration::from_secs(5),
+        }
+    }
+}
 
 /// One venue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,29 +139,47 @@ impl Options {
             update_interval: Duration::from_millis(250),
             when_full: WhenFull::default(),
             shards: ShardCount::MIN,
+            hosted: Hosted::All,
+            instance: "standalone".to_owned(),
+            // Alone, it waits for nobody.
+            ownership: Ownership {
+                unlevel_wait: Duration::ZERO,
+                ..Ownership::default()
+            },
             scope,
             session: session::Options::default(),
             reconnect: backoff::Options {
                 base: Duration::from_millis(500),
                 cap: Duration::from_secs(30),
             },
+            tracer: Tracer::off(),
+        }
+    }
+
+    /// The sources as the first and only generation of an assignment, each instrument placed by its hash.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let source = |source: &Source| {
+            let place = |symbol: &Symbol| {
+                let instrument = Instrument::new(source.venue.clone(), symbol.clone());
+                (symbol.clone(), ShardId::of(&instrument, self.shards))
+            };
+            WantedSource {
+                venue: source.venue.clone(),
+                endpoints: source.endpoints.clone(),
+                symbols: source.symbols.iter().map(place).collect(),
+            }
+        };
+        Wanted {
+            generation: 0,
+            sources: self.sources.iter().map(source).collect(),
         }
     }
 
     /// Intervals sorted, each once.
     ///
     /// # Errors
-    /// When nothing would come out, or a venue is listed twice.
+    /// When nothing would come out.
     pub(crate) fn checked_intervals(&self) -> Result<Vec<Interval>, ConfigError> {
-        if self.sources.is_empty() {
-            return Err(ConfigError::NoSources);
-        }
-        let mut venues = BTreeSet::new();
-        for source in &self.sources {
-            if !venues.insert(&source.venue) {
-                return Err(ConfigError::VenueTwice(source.venue.clone()));
-            }
-        }
         if self.update_interval.is_zero() {
             return Err(ConfigError::UpdateInterval);
         }
@@ -142,19 +230,27 @@ mod tests {
             let source = |venue: &&str| Source {
                 venue: venue.parse().unwrap(),
                 symbols: vec!["BTC-USD".parse().unwrap()],
-                endpoints: None,
+                endpoints: Some(Endpoints {
+                    ws: "ws://x".to_owned(),
+                    rest: "http://x".to_owned(),
+                }),
             };
             let options = Options::new(
                 venues.iter().map(source).collect(),
                 intervals.iter().map(|text| text.parse().unwrap()).collect(),
                 Scope::new("test", "local").unwrap(),
             );
-            match (options.checked_intervals(), expect) {
+            match (checked(&options), expect) {
                 (Ok(intervals), Ok(count)) => assert_eq!(intervals.len(), count),
                 (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
                 (got, expect) => panic!("{got:?} where {expect:?} was expected"),
             }
         };
+        fn checked(options: &Options) -> Result<Vec<Interval>, ConfigError> {
+            let mut roster = crate::roster::Roster::new(options.hosted, options.shards);
+            roster.handle_wanted(&options.wanted())?;
+            options.checked_intervals()
+        }
         check(&["coinbase"], &["1m", "1s", "1m"], Ok(2));
         check(&[], &["1m"], Err("at least one source"));
         check(&["coinbase"], &[], Err("at least one interval"));

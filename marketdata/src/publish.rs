@@ -1,41 +1,31 @@
-// Pure: the numbers that bars are published under, and the closes that are not committed yet.
+// Pure: the names and numbers that bars are published under.
 #![deny(clippy::disallowed_methods)]
 
-use std::collections::VecDeque;
-
-use wire::{Bar, Candle, Completeness, Instrument, Interval, Topic};
+use wire::{Bar, Candle, Completeness, Interval};
 
 use crate::listing::Listed;
 
-/// Gives bars their topic, `close_no`, `seq` and `epoch`.
-///
-/// `close_no` rises by one with each close of a topic; an open bar bears the number of the last one that is
-/// committed, so that a client never waits for a close that is still on its way. `seq` rises by one with each open
-/// bar.
+/// Makes bars of what the engine gives: their topic, and `seq`, which rises by one with each open bar of a topic.
 #[derive(Debug)]
-pub struct Numberer {
-    epoch: u64,
-    intervals: usize,
-    topics: Vec<Numbers>,
+pub struct Names {
+    intervals: Vec<Interval>,
+    series: Vec<Named>,
 }
 
 #[derive(Debug)]
-struct Numbers {
-    topic: Topic,
-    instrument: Instrument,
-    interval: Interval,
-    closed: u64,
-    committed: u64,
-    seq: u64,
+struct Named {
+    listed: Listed,
+    /// Of each interval.
+    seq: Vec<u64>,
 }
 
-/// What a bar is of, besides its number.
+/// What a bar is of, besides its numbers.
 #[derive(Debug, Clone, Copy)]
 pub struct Content {
-    /// Which of the shard's instruments.
+    /// Which of the shard's series.
     pub series: usize,
-    /// Which of the intervals, shortest first.
-    pub interval: usize,
+    /// Its length.
+    pub interval: Interval,
     /// Unix milliseconds.
     pub start_ms: i64,
     /// Prices, volumes, ids.
@@ -46,144 +36,79 @@ pub struct Content {
     pub event_time_ms: i64,
 }
 
-impl Numberer {
-    /// Numbers for these instruments, in the shard's order, of which none has closed a bar before. `epoch` is
-    /// higher than any before it: the process's start in Unix milliseconds.
-    pub fn new<'a>(
-        epoch: u64,
-        instruments: impl IntoIterator<Item = &'a Listed>,
-        intervals: &[Interval],
-    ) -> Self {
-        let numbers = |listed: &Listed, interval: Interval| Numbers {
-            topic: listed.topic(interval),
-            instrument: listed.instrument.clone(),
-            interval,
-            closed: 0,
-            committed: 0,
-            seq: 0,
-        };
+/// The numbers of ownership.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbers {
+    /// Under which the bar is published.
+    pub epoch: u64,
+    /// A close's own number; of an open bar, that of its topic's last committed close.
+    pub close_no: u64,
+    /// Unix milliseconds, by our clock.
+    pub publish_time_ms: i64,
+}
+
+impl Names {
+    /// Without a series. Intervals are sorted, each once.
+    #[must_use]
+    pub fn new(intervals: Vec<Interval>) -> Self {
         Self {
-            epoch,
-            intervals: intervals.len(),
-            topics: instruments
-                .into_iter()
-                .flat_map(|listed| {
-                    intervals
-                        .iter()
-                        .map(move |&interval| numbers(listed, interval))
-                })
-                .collect(),
+            intervals,
+            series: Vec::new(),
         }
     }
 
-    /// A close: it takes the topic's next number.
-    pub fn close(&mut self, content: &Content, publish_time_ms: i64) -> Bar {
-        let epoch = self.epoch;
-        let numbers = self.numbers(content);
-        numbers.closed += 1;
-        let close_no = numbers.closed;
-        bar(numbers, content, epoch, close_no, publish_time_ms, true)
+    /// One more series.
+    pub fn handle_listed(&mut self, listed: Listed) {
+        self.series.push(Named {
+            listed,
+            seq: vec![0; self.intervals.len()],
+        });
+    }
+
+    /// The series' topics have another name.
+    pub fn handle_renamed(&mut self, series: usize, listed: Listed) {
+        if let Some(named) = self.series.get_mut(series) {
+            named.listed = listed;
+        }
+    }
+
+    /// A close, or with a `rev` above 0 an amendment.
+    #[must_use]
+    pub fn close(&self, content: &Content, rev: u32, numbers: &Numbers) -> Option<Bar> {
+        let named = self.series.get(content.series)?;
+        let seq = self.place(content.interval).map(|at| named.seq[at])?;
+        Some(bar(&named.listed, content, numbers, Some(rev), seq))
     }
 
     /// An open bar as it stands now.
-    pub fn open(&mut self, content: &Content, publish_time_ms: i64) -> Bar {
-        let epoch = self.epoch;
-        let numbers = self.numbers(content);
-        numbers.seq += 1;
-        let close_no = numbers.committed;
-        bar(numbers, content, epoch, close_no, publish_time_ms, false)
+    pub fn open(&mut self, content: &Content, numbers: &Numbers) -> Option<Bar> {
+        let at = self.place(content.interval)?;
+        let named = self.series.get_mut(content.series)?;
+        named.seq[at] += 1;
+        let seq = named.seq[at];
+        Some(bar(&named.listed, content, numbers, None, seq))
     }
 
-    /// A close has been committed.
-    pub fn handle_committed(&mut self, series: usize, interval: usize, close_no: u64) {
-        let numbers = &mut self.topics[series * self.intervals + interval];
-        numbers.committed = numbers.committed.max(close_no);
-    }
-
-    fn numbers(&mut self, content: &Content) -> &mut Numbers {
-        &mut self.topics[content.series * self.intervals + content.interval]
+    fn place(&self, interval: Interval) -> Option<usize> {
+        self.intervals.binary_search(&interval).ok()
     }
 }
 
-fn bar(
-    numbers: &Numbers,
-    content: &Content,
-    epoch: u64,
-    close_no: u64,
-    publish_time_ms: i64,
-    closed: bool,
-) -> Bar {
+fn bar(listed: &Listed, content: &Content, numbers: &Numbers, rev: Option<u32>, seq: u64) -> Bar {
     Bar {
-        topic: numbers.topic.clone(),
-        instrument: numbers.instrument.clone(),
-        interval: numbers.interval,
+        topic: listed.topic(content.interval),
+        instrument: listed.instrument.clone(),
+        interval: content.interval,
         start_ms: content.start_ms,
         candle: content.candle,
-        closed,
-        rev: 0,
+        closed: rev.is_some(),
+        rev: rev.unwrap_or(0),
         completeness: content.completeness,
-        close_no,
-        epoch,
-        seq: numbers.seq,
+        close_no: numbers.close_no,
+        epoch: numbers.epoch,
+        seq,
         event_time_ms: content.event_time_ms,
-        publish_time_ms,
-    }
-}
-
-/// Closes on their way to the bus, oldest first. They leave it only when they are committed.
-#[derive(Debug, Default)]
-pub struct Spool {
-    closes: VecDeque<Spooled>,
-}
-
-/// A close with its place.
-#[derive(Debug, Clone)]
-pub struct Spooled {
-    /// Which of the shard's instruments.
-    pub series: usize,
-    /// Which of the intervals.
-    pub interval: usize,
-    /// The bar.
-    pub bar: Bar,
-}
-
-impl Spool {
-    /// How many closes wait at most before the shard stops reading. At 20 instruments of 4 intervals it is an
-    /// hour of the bus being away; at 1,000, a minute. Some 400 bytes each: 32 MB.
-    pub const LEN_MAX: usize = 80_000;
-
-    /// Adds the newest.
-    pub fn push(&mut self, close: Spooled) {
-        self.closes.push_back(close);
-    }
-
-    /// Whether the shard must stop reading until some are committed.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.closes.len() >= Self::LEN_MAX
-    }
-
-    /// Whether all are committed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.closes.is_empty()
-    }
-
-    /// How many wait.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.closes.len()
-    }
-
-    /// The oldest ones, up to `max`.
-    pub fn batch(&self, max: usize) -> impl Iterator<Item = &Spooled> {
-        self.closes.iter().take(max)
-    }
-
-    /// The oldest `count` are committed.
-    pub fn handle_committed(&mut self, count: usize) -> impl Iterator<Item = Spooled> + '_ {
-        let count = count.min(self.closes.len());
-        self.closes.drain(..count)
+        publish_time_ms: numbers.publish_time_ms,
     }
 }
 
@@ -192,18 +117,21 @@ mod tests {
     use super::*;
     use crate::listing;
 
-    fn numberer() -> Numberer {
+    fn names() -> Names {
         let venue = "coinbase".parse().unwrap();
         let symbols = ["BTC-USD", "ETH-USD"].map(|symbol| symbol.parse().unwrap());
-        let listed = listing::list([(&venue, &symbols[..])]);
         let intervals = ["1s", "1m"].map(|text| text.parse().unwrap());
-        Numberer::new(77, &listed, &intervals)
+        let mut names = Names::new(intervals.into());
+        for listed in listing::list([(&venue, &symbols[..])]) {
+            names.handle_listed(listed);
+        }
+        names
     }
 
-    fn content(series: usize, interval: usize) -> Content {
+    fn content(series: usize, interval: &str) -> Content {
         Content {
             series,
-            interval,
+            interval: interval.parse().unwrap(),
             start_ms: 0,
             candle: Candle::flat("1".parse().unwrap()),
             completeness: Completeness::Quiet,
@@ -211,64 +139,40 @@ mod tests {
         }
     }
 
+    const NUMBERS: Numbers = Numbers {
+        epoch: 77,
+        close_no: 3,
+        publish_time_ms: 6,
+    };
+
     #[test]
-    fn numbers_are_each_topics_own() {
-        let mut numberer = numberer();
-        let closed: Vec<_> = [(0, 0), (0, 1), (0, 0), (1, 1), (0, 0)]
-            .map(|(series, interval)| {
-                let bar = numberer.close(&content(series, interval), 6);
-                (bar.topic.to_string(), bar.close_no, bar.closed, bar.epoch)
-            })
-            .into();
-        let close = |topic: &str, close_no| (topic.to_owned(), close_no, true, 77);
-        let expect = [
-            close("kline:1s:BTC-USD", 1),
-            close("kline:1m:BTC-USD", 1),
-            close("kline:1s:BTC-USD", 2),
-            close("kline:1m:ETH-USD", 1),
-            close("kline:1s:BTC-USD", 3),
-        ];
-        assert_eq!(closed, expect);
+    fn open_bars_are_counted_by_topic() {
+        let mut names = names();
+        let mut seq = |series, interval| {
+            let bar = names.open(&content(series, interval), &NUMBERS).unwrap();
+            assert!(!bar.closed && bar.rev == 0 && bar.epoch == 77 && bar.close_no == 3);
+            (bar.topic.to_string(), bar.seq)
+        };
+        let expect = |topic: &str, seq| (topic.to_owned(), seq);
+        assert_eq!(seq(0, "1s"), expect("kline:1s:BTC-USD", 1));
+        assert_eq!(seq(0, "1s"), expect("kline:1s:BTC-USD", 2));
+        assert_eq!(seq(0, "1m"), expect("kline:1m:BTC-USD", 1));
+        assert_eq!(seq(1, "1s"), expect("kline:1s:ETH-USD", 1));
     }
 
     #[test]
-    fn an_open_bar_bears_the_last_committed_close() {
-        let mut numberer = numberer();
-        let open = |numberer: &mut Numberer| {
-            let bar = numberer.open(&content(0, 0), 6);
-            assert!(!bar.closed);
-            (bar.close_no, bar.seq)
+    fn a_close_has_its_rev_and_a_new_name_holds_from_then_on() {
+        let mut names = names();
+        let close = names.close(&content(0, "1m"), 2, &NUMBERS).unwrap();
+        assert!(close.closed && close.rev == 2 && close.close_no == 3);
+        let listed = Listed {
+            short: false,
+            instrument: close.instrument,
         };
-        assert_eq!(open(&mut numberer), (0, 1));
-        numberer.close(&content(0, 0), 6);
-        numberer.close(&content(0, 0), 6);
-        assert_eq!(open(&mut numberer), (0, 2));
-        numberer.handle_committed(0, 0, 1);
-        assert_eq!(open(&mut numberer), (1, 3));
-        numberer.handle_committed(0, 0, 2);
-        assert_eq!(open(&mut numberer), (2, 4));
-        assert_eq!(numberer.open(&content(1, 0), 6).seq, 1);
-    }
-
-    #[test]
-    fn what_is_not_committed_stays_in_order() {
-        let mut numberer = numberer();
-        let mut spool = Spool::default();
-        for _ in 0..5 {
-            spool.push(Spooled {
-                series: 0,
-                interval: 0,
-                bar: numberer.close(&content(0, 0), 6),
-            });
-        }
-        let numbers = |spool: &Spool, max| -> Vec<u64> {
-            spool.batch(max).map(|close| close.bar.close_no).collect()
-        };
-        assert_eq!(numbers(&spool, 3), [1, 2, 3]);
-        assert_eq!(numbers(&spool, 3), [1, 2, 3]);
-        assert_eq!(spool.handle_committed(3).count(), 3);
-        assert_eq!(numbers(&spool, 3), [4, 5]);
-        assert_eq!(spool.handle_committed(9).count(), 2);
-        assert!(spool.is_empty());
+        names.handle_renamed(0, listed);
+        let close = names.close(&content(0, "1m"), 0, &NUMBERS).unwrap();
+        assert_eq!(close.topic.to_string(), "kline:coinbase:1m:BTC-USD");
+        assert!(names.close(&content(0, "5m"), 0, &NUMBERS).is_none());
+        assert!(names.close(&content(9, "1m"), 0, &NUMBERS).is_none());
     }
 }

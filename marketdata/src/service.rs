@@ -1,95 +1,115 @@
 //! The whole of it as one component: options in, a handle out, run until stopped.
 
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use runtime::backoff::Backoff;
-use runtime::broker::Broker;
+use runtime::broker::Bus;
 use runtime::shutdown::Shutdown;
 use runtime::tasks::{OnExit, TaskError, Tasks};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use wire::api::TopicEntry;
-use wire::{Instrument, Interval, ShardId};
+use wire::{Assignment, Instrument, Interval};
 
-use crate::aggregate::Config;
-use crate::budget::Budget;
 use crate::carriage::{Carriage, Carried};
-use crate::connection::FeedContext;
-use crate::feed::Feed;
-use crate::feeder::{Attempts, Feeder};
+use crate::carrier::{Assignments, CONTROLS_LEN, Carrier, DROPPED_LEN};
 use crate::listing::{self, Listed};
 use crate::metrics::{Metrics, Outcome};
-use crate::route::{Input, Place};
-use crate::shard::{Core, INBOX_LEN, Member, Shard, ShardContext, wall_ms};
-use crate::venue::{self, InstrumentIndex, Venue};
+use crate::owner::Status;
+use crate::roster::{Change, Roster, Wanted};
+use crate::shard::{INBOX_LEN, Shard, ShardContext};
 
-pub use crate::options::{ConfigError, Options, REORDER_WINDOW_MIN, Source, WhenFull};
+pub use crate::options::{
+    ConfigError, Hosted, Options, Ownership, REORDER_WINDOW_MIN, Source, WhenFull,
+};
 
 /// How long connections and shards may take to end when asked.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// Market data of all sources, not yet running.
 pub struct Service {
-    options: Options,
-    broker: Arc<dyn Broker>,
-    sources: Vec<PlacedSource>,
-    /// Of each shard, its instruments by series number.
-    shards: Vec<Vec<Member>>,
+    options: Arc<Options>,
+    bus: Arc<dyn Bus>,
+    roster: Roster,
+    wanted: Wanted,
+    /// What of it this process carries.
+    first: Change,
+    assignments: Option<Assignments>,
     intervals: Vec<Interval>,
     handle: Handle,
 }
 
-/// A source whose instruments have their shards and feeds.
-struct PlacedSource {
-    venue: Arc<dyn Venue>,
-    url: String,
-    listed_from: usize,
-    places: Arc<[Place]>,
-    /// The instruments of each feed, with its number over all sources.
-    feeds: Vec<(u32, Vec<InstrumentIndex>)>,
-}
-
 impl Service {
-    /// Checks the options and places every instrument.
+    /// Checks the options and places every instrument of their sources.
     ///
     /// # Errors
     /// When the options contradict themselves, or name what there is not.
     pub fn new(
         options: Options,
-        broker: Arc<dyn Broker>,
+        bus: Arc<dyn Bus>,
+        registry: &mut Registry,
+    ) -> Result<Self, ConfigError> {
+        let wanted = options.wanted();
+        Self::carrying(options, wanted, None, bus, registry)
+    }
+
+    /// Checks the options and places the instruments of an assignment, and then of those that follow it. The options'
+    /// sources and intervals do not count.
+    ///
+    /// # Errors
+    /// When the options contradict themselves, or the assignment names what there is not.
+    pub fn following(
+        mut options: Options,
+        assignment: &Assignment,
+        later: watch::Receiver<Option<Arc<Assignment>>>,
+        bus: Arc<dyn Bus>,
+        registry: &mut Registry,
+    ) -> Result<Self, ConfigError> {
+        options.intervals = assignment.intervals().to_vec();
+        options.shards = assignment.shards();
+        let wanted = Wanted::from(assignment);
+        Self::carrying(options, wanted, Some(later), bus, registry)
+    }
+
+    fn carrying(
+        options: Options,
+        wanted: Wanted,
+        assignments: Option<Assignments>,
+        bus: Arc<dyn Bus>,
         registry: &mut Registry,
     ) -> Result<Self, ConfigError> {
         let intervals = options.checked_intervals()?;
-        let listed = listing::list(
-            options
-                .sources
-                .iter()
-                .map(|source| (&source.venue, source.symbols.as_slice())),
-        );
-        let mut shards = vec![Vec::new(); usize::from(options.shards.get())];
-        let mut sources: Vec<PlacedSource> = Vec::new();
-        let mut listed_from = 0;
-        for source in &options.sources {
-            let feeds_before = sources.iter().map(|source| source.feeds.len()).sum();
-            let listed = &listed[listed_from..][..source.symbols.len()];
-            let placed = place(source, listed, listed_from, feeds_before, &mut shards)?;
-            sources.push(placed);
-            listed_from += source.symbols.len();
-        }
+        let mut roster = Roster::new(options.hosted, options.shards);
+        let first = roster.handle_wanted(&wanted)?;
+        let mut listed: Vec<(usize, Listed)> = first
+            .shards
+            .iter()
+            .flat_map(|shard| &shard.gained)
+            .map(|member| (member.at, member.listed.clone()))
+            .collect();
+        listed.sort_unstable_by_key(|(at, _)| *at);
+        let listed: Vec<Listed> = listed.into_iter().map(|(_, listed)| listed).collect();
         let handle = Handle {
             topics: listing::topics(&listed, &intervals).into(),
             carriage: Carriage::new(listed.len()),
             listed: listed.into(),
             metrics: Metrics::new(registry),
-            venues: sources.iter().map(|source| source.venue.name()).collect(),
+            statuses: (0..first.shards.len())
+                .map(|_| watch::Sender::new(None))
+                .collect(),
+            venues: (first.sources.iter())
+                .map(|source| source.venue.name())
+                .collect(),
         };
         Ok(Self {
-            options,
-            broker,
-            sources,
-            shards,
+            options: Arc::new(options),
+            bus,
+            roster,
+            wanted,
+            first,
+            assignments,
             intervals,
             handle,
         })
@@ -101,129 +121,52 @@ impl Service {
         self.handle.clone()
     }
 
-    /// Runs until asked to stop: connections close, shards commit what is closed.
+    /// Runs until asked to stop: shards commit what is closed and release their leases, connections close.
     ///
     /// # Errors
     /// When a part of it failed: the bus refused its closes for good, or did not take them in time.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), TaskError> {
         let tasks = Tasks::under("marketdata", &shutdown);
-        let inboxes = self.spawn_shards(&tasks);
-        self.spawn_feeds(&tasks, &inboxes);
-        // The shards end once all connections have let go of their inboxes.
-        drop(inboxes);
-        drop(self);
+        let begun = Instant::now();
+        let (dropped_in, dropped) = mpsc::channel(DROPPED_LEN);
+        let (mut inboxes, mut controls) = (Vec::new(), Vec::new());
+        for index in 0..self.first.shards.len() {
+            let (inbox_in, inbox) = mpsc::channel(INBOX_LEN);
+            let (control_in, control) = mpsc::channel(CONTROLS_LEN);
+            let context = ShardContext {
+                shard: self.options.hosted.shard(index),
+                options: Arc::clone(&self.options),
+                intervals: self.intervals.clone(),
+                bus: Arc::clone(&self.bus),
+                metrics: self.handle.metrics.clone(),
+                carriage: self.handle.carriage.clone(),
+                dropped: dropped_in.clone(),
+                status: self.handle.statuses[index].clone(),
+                shutdown: tasks.shutdown().clone(),
+            };
+            let shard = Shard::new(context, inbox, control);
+            tasks.spawn(format!("shard-{index}"), OnExit::StopAll, shard.run());
+            inboxes.push(inbox_in);
+            controls.push(control_in);
+        }
+        let carrier = Carrier {
+            options: self.options,
+            roster: self.roster,
+            wanted: self.wanted,
+            assignments: self.assignments,
+            inboxes: inboxes.into(),
+            controls,
+            dropped,
+            spawner: tasks.spawner(),
+            metrics: self.handle.metrics,
+            carriage: self.handle.carriage,
+            attempts: BTreeMap::new(),
+            closers: BTreeMap::new(),
+            begun,
+        };
+        tasks.spawn("carrier", OnExit::StopAll, carrier.run(self.first));
         tasks.run_until_stopped(DRAIN_MAX).await
     }
-
-    fn spawn_shards(&self, tasks: &Tasks) -> Arc<[mpsc::Sender<Input>]> {
-        // An owner that starts later has a higher number.
-        let epoch = u64::try_from(wall_ms()).unwrap_or(0);
-        let mut inboxes = Vec::with_capacity(self.shards.len());
-        for (number, members) in self.shards.iter().enumerate() {
-            let window_ms = self.options.reorder_window.as_millis();
-            let mut config = Config::new(self.intervals.iter().copied());
-            config.reorder_window_ms = i64::try_from(window_ms).unwrap_or(i64::MAX / 4);
-            let (inbox_in, inbox) = mpsc::channel(INBOX_LEN);
-            let context = ShardContext {
-                broker: Arc::clone(&self.broker),
-                scope: self.options.scope.clone(),
-                update_interval: self.options.update_interval,
-                when_full: self.options.when_full,
-                metrics: self.handle.metrics.clone(),
-                rng: fastrand::Rng::new(),
-            };
-            let shard = Shard::new(Core::new(config, epoch, members), inbox, context);
-            tasks.spawn(format!("shard-{number}"), OnExit::StopAll, shard.run());
-            inboxes.push(inbox_in);
-        }
-        inboxes.into()
-    }
-
-    fn spawn_feeds(&self, tasks: &Tasks, inboxes: &Arc<[mpsc::Sender<Input>]>) {
-        let begun = Instant::now();
-        for source in &self.sources {
-            let limits = source.venue.limits();
-            let attempts: Attempts = Arc::new(Mutex::new(Budget::new(limits.attempts, 0)));
-            for (feed, instruments) in &source.feeds {
-                let context = FeedContext {
-                    feed: *feed,
-                    venue: Arc::clone(&source.venue),
-                    url: source.url.clone(),
-                    instruments: instruments.clone(),
-                    places: Arc::clone(&source.places),
-                    listed_from: source.listed_from,
-                    session: self.options.session,
-                    when_full: self.options.when_full,
-                    metrics: self.handle.metrics.clone(),
-                    carriage: self.handle.carriage.clone(),
-                    clocks: Mutex::default(),
-                    begun,
-                };
-                let mut rng = fastrand::Rng::new();
-                let backoff = Backoff::new(self.options.reconnect, rng.fork());
-                let feeder = Feeder {
-                    feed: Feed::new(backoff, limits.lifetime_ms, &mut rng, 0),
-                    context: Arc::new(context),
-                    attempts: Arc::clone(&attempts),
-                    inboxes: Arc::clone(inboxes),
-                    spawner: tasks.spawner(),
-                };
-                let name = format!("feed-{}-{feed}", source.venue.name());
-                tasks.spawn(name, OnExit::StopAll, feeder.run());
-            }
-        }
-    }
-}
-
-/// Gives a source's instruments their shards, series numbers and feeds.
-fn place(
-    source: &Source,
-    listed: &[Listed],
-    listed_from: usize,
-    feeds_before: usize,
-    shards: &mut [Vec<Member>],
-) -> Result<PlacedSource, ConfigError> {
-    let venue: Arc<dyn Venue> = venue::adapter(&source.venue, &source.symbols)?.into();
-    let endpoints = source
-        .endpoints
-        .clone()
-        .unwrap_or_else(|| venue.endpoints());
-    let url = venue.stream_url(endpoints.ws.trim_end_matches('/'));
-    if url.starts_with("wss://") && !cfg!(feature = "tls") {
-        return Err(ConfigError::NoTls(url));
-    }
-    let indices: Vec<InstrumentIndex> = venue.symbols().indices().collect();
-    let count = std::num::NonZeroU16::new(u16::try_from(shards.len()).unwrap_or(u16::MAX));
-    let mut places = Vec::with_capacity(listed.len());
-    let mut feeds = Vec::new();
-    let mut at = 0;
-    for chunk in indices.chunks(venue.limits().symbols_per_connection.max(1)) {
-        // Neither feeds nor instruments are as many as 32 bits count: a source's list was checked for it.
-        let feed = u32::try_from(feeds_before + feeds.len()).unwrap_or(u32::MAX);
-        for _ in chunk {
-            let listed = &listed[at];
-            let shard = count.map_or(0, |count| {
-                usize::from(ShardId::of(&listed.instrument, count).0)
-            });
-            places.push(Place {
-                shard,
-                series: u32::try_from(shards[shard].len()).unwrap_or(u32::MAX),
-            });
-            shards[shard].push(Member {
-                listed: listed.clone(),
-                feed,
-            });
-            at += 1;
-        }
-        feeds.push((feed, chunk.to_vec()));
-    }
-    Ok(PlacedSource {
-        url,
-        venue,
-        listed_from,
-        places: places.into(),
-        feeds,
-    })
 }
 
 /// Asks a service; cheap to clone.
@@ -233,6 +176,8 @@ pub struct Handle {
     listed: Arc<[Listed]>,
     carriage: Carriage,
     metrics: Metrics,
+    /// Of each hosted shard.
+    statuses: Arc<[watch::Sender<Option<Status>>]>,
     venues: Arc<[&'static str]>,
 }
 
@@ -294,6 +239,13 @@ impl Handle {
     /// Waits until each instrument is subscribed, or refused by its venue: then a replay may begin. Cancel-safe.
     pub async fn settled(&self) {
         self.carriage.settled().await;
+    }
+
+    /// What it is to each of its shards; `None` of one that has not begun.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<Option<Status>> {
+        let newest = |status: &watch::Sender<Option<Status>>| status.borrow().clone();
+        self.statuses.iter().map(newest).collect()
     }
 
     /// How far it has come.

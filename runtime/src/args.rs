@@ -4,11 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, ValueEnum};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use wire::{Env, Region, Scope};
 
 /// What is logged, and how.
 #[derive(Debug, Clone, Args)]
@@ -33,6 +35,32 @@ pub struct LogArgs {
     pub log_format: LogFormat,
 }
 
+/// Where traces go.
+#[cfg(feature = "otlp")]
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Traces")]
+pub struct TraceArgs {
+    /// Send traces to this collector, by OTLP over gRPC: http://otel-collector:4317; not sent if absent
+    #[arg(long, value_name = "URL", env = "MARKETFEED_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<OtlpEndpoint>,
+}
+
+/// How many traces are taken, for the process at the head of the path. The others follow what its messages say.
+#[cfg(feature = "otlp")]
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Traces")]
+pub struct SampleArgs {
+    /// Of a million frames from exchanges that bring trades, so many are traced: 10000 is 1 %
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "MARKETFEED_TRACE_SAMPLES_PER_MILLION",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(0..=i64::from(crate::telemetry::ALL))
+    )]
+    pub trace_samples_per_million: u32,
+}
+
 /// Where the process shows its state.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Admin")]
@@ -40,6 +68,57 @@ pub struct AdminArgs {
     /// Serve /livez, /readyz and /metrics here; not served if absent
     #[arg(long, value_name = "ADDR", env = "MARKETFEED_ADMIN_LISTEN")]
     pub admin_listen: Option<SocketAddr>,
+}
+
+/// Which feed on the bus.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Feed")]
+pub struct ScopeArgs {
+    /// Names the feed on the bus: lower-case letters, digits and inner hyphens
+    #[arg(long, value_name = "NAME", env = "MARKETFEED_ENV")]
+    pub env: Env,
+
+    /// Names where it runs, by the same rule
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "MARKETFEED_REGION",
+        default_value = "local"
+    )]
+    pub region: Region,
+}
+
+impl ScopeArgs {
+    /// Both together.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let Self { env, region } = self;
+        Scope {
+            env: env.clone(),
+            region: region.clone(),
+        }
+    }
+}
+
+/// Reads a duration such as `250ms`, `3s`, `2m`: a whole number and its unit, above zero.
+///
+/// # Errors
+/// With what is right instead.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let rule =
+        || format!("{text:?} is no duration: write a whole number and ms, s or m, as in 250ms");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u32 = digits.parse().map_err(|_| rule())?;
+    let unit_ms = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        _ => return Err(rule()),
+    };
+    if number == 0 {
+        return Err(format!("{text:?} is no time at all"));
+    }
+    Ok(Duration::from_millis(u64::from(number) * unit_ms))
 }
 
 /// How a log line is written.
@@ -93,6 +172,44 @@ impl FromStr for LogFilter {
 }
 
 impl fmt::Display for LogFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The address of a collector: `http://host:port`, and nothing behind it.
+#[cfg(feature = "otlp")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtlpEndpoint(String);
+
+/// Why text is no address of a collector.
+#[cfg(feature = "otlp")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OtlpEndpointError {
+    /// Encrypted, which is left to a collector beside the process.
+    #[error("https is not spoken here: run a collector in the cluster and send to it by http://")]
+    Https,
+    /// Anything else.
+    #[error("write http://host:port; the port for gRPC is usually 4317")]
+    Malformed,
+}
+
+#[cfg(feature = "otlp")]
+impl FromStr for OtlpEndpoint {
+    type Err = OtlpEndpointError;
+
+    fn from_str(text: &str) -> Result<Self, OtlpEndpointError> {
+        let uri: axum::http::Uri = text.parse().map_err(|_| OtlpEndpointError::Malformed)?;
+        match (uri.scheme_str(), uri.port(), uri.path(), uri.query()) {
+            (Some("http"), Some(_), "/", None) => Ok(Self(text.to_owned())),
+            (Some("https"), ..) => Err(OtlpEndpointError::Https),
+            _ => Err(OtlpEndpointError::Malformed),
+        }
+    }
+}
+
+#[cfg(feature = "otlp")]
+impl fmt::Display for OtlpEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -240,6 +357,76 @@ mod tests {
             "thing",
             "",
         );
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn the_arguments_of_traces() {
+        #[derive(Debug, Parser)]
+        struct Traced {
+            #[command(flatten)]
+            trace: TraceArgs,
+            #[command(flatten)]
+            sample: SampleArgs,
+        }
+        let parse = |args: &str| {
+            let words = std::iter::once("traced").chain(args.split_whitespace());
+            Traced::try_parse_from(words).map_err(|error| one_line(&error))
+        };
+        let given = parse("").unwrap();
+        assert_eq!(given.trace.otlp_endpoint, None);
+        assert_eq!(given.sample.trace_samples_per_million, 10_000);
+        let url = "http://otel-collector:4317";
+        let given = parse(&format!(
+            "--otlp-endpoint {url} --trace-samples-per-million 1000000"
+        ));
+        let given = given.unwrap();
+        assert_eq!(given.trace.otlp_endpoint.unwrap().to_string(), url);
+        assert_eq!(given.sample.trace_samples_per_million, 1_000_000);
+        let refuse = |args: &str, expect: &str| {
+            let line = parse(args).unwrap_err();
+            assert!(line.contains(expect), "{args:?}: {line}");
+        };
+        refuse("--otlp-endpoint https://otel:4317", "https is not spoken");
+        for wrong in [
+            "otel:4317",
+            "http://otel",
+            "grpc://otel:4317",
+            "http://otel:4317/v1/traces",
+            "http://:x",
+        ] {
+            refuse(
+                &format!("--otlp-endpoint {wrong}"),
+                "write http://host:port",
+            );
+        }
+        refuse(
+            "--trace-samples-per-million 1000001",
+            "--trace-samples-per-million",
+        );
+    }
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        let check = |text: &str, ms: u64| {
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        };
+        check("250ms", 250);
+        check("3s", 3_000);
+        check("2m", 120_000);
+        for text in [
+            "",
+            "3",
+            "s",
+            "3h",
+            "-1s",
+            "1.5s",
+            "3 s",
+            "0s",
+            "99999999999s",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 
     #[test]

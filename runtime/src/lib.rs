@@ -8,6 +8,9 @@
 /// Argument groups that every binary has, and errors of one line.
 pub mod args;
 
+/// A process's name among its like.
+pub mod instance;
+
 /// Logs on stderr; the metrics registry.
 pub mod telemetry;
 

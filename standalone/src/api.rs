@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Query as Pairs, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
-use wire::api::ErrorBody;
+use gateway::http;
 
 use crate::carried::Carried;
 use crate::history::Handle;
@@ -28,12 +28,12 @@ pub fn router(carried: Carried, history: Handle) -> Router {
         .route("/api/v1/topics", get(topics))
         .route("/api/v1/klines", get(klines))
         .fallback(other)
-        .method_not_allowed_fallback(not_allowed)
+        .method_not_allowed_fallback(http::not_allowed)
         .with_state(Arc::new(Shared { carried, history }))
 }
 
 async fn topics(State(shared): State<Arc<Shared>>) -> Response {
-    ([(CACHE_CONTROL, "no-store")], Json(shared.carried.list())).into_response()
+    http::listed(&shared.carried.list())
 }
 
 async fn klines(
@@ -54,16 +54,6 @@ async fn klines(
     }
 }
 
-/// The answer to a method that a path does not have.
-pub async fn not_allowed(method: Method) -> Response {
-    let message = format!("{method} is not for this path");
-    refuse(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        message,
-    )
-}
-
 /// A file of the page, or 404. Browsers ask for an icon without being told of one: where the page has none, that
 /// is no error.
 async fn other(method: Method, uri: Uri, headers: HeaderMap) -> Response {
@@ -72,26 +62,17 @@ async fn other(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     match (found, &method) {
         (Some(response), &Method::GET | &Method::HEAD) => return response,
         (Some(_), _) => {
-            let refusal = not_allowed(method).await;
+            let refusal = http::not_allowed(method).await;
             return ([(ALLOW, "GET,HEAD")], refusal).into_response();
         }
         (None, _) => {}
     }
-    let message = format!(
-        "there is nothing at {}",
-        uri.path().chars().take(100).collect::<String>()
-    );
-    refuse(StatusCode::NOT_FOUND, "not_found", message)
+    http::not_found(uri).await
 }
 
 fn refused(refusal: &Refusal) -> Response {
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    refuse(status, refusal.code(), refusal.to_string())
-}
-
-fn refuse(status: StatusCode, code: &str, message: String) -> Response {
-    let headers = [(CACHE_CONTROL, "no-store")];
-    (status, headers, Json(ErrorBody::new(code, message))).into_response()
+    http::refuse(status, refusal.code(), refusal.to_string())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use marketdata::service::{ConfigError, Options, Service, Source, WhenFull};
 use marketdata::venue::Endpoints;
-use runtime::broker::Broker;
+use runtime::broker::Bus;
 use runtime::telemetry::Metrics;
 use wire::{Scope, Venue};
 
@@ -27,7 +27,7 @@ pub enum At {
 /// When a venue cannot carry what it is asked to.
 pub fn bind(
     scope: &Scope,
-    broker: &Arc<dyn Broker>,
+    bus: &Arc<dyn Bus>,
     carried: &Carried,
     at: &At,
     metrics: &Metrics,
@@ -48,7 +48,7 @@ pub fn bind(
         // A recording that is over, or has a hole, is no dead connection.
         options.session.silence_max_ms = u64::MAX;
     }
-    metrics.register(|registry| Service::new(options, Arc::clone(broker), registry))
+    metrics.register(|registry| Service::new(options, Arc::clone(bus), registry))
 }
 
 impl At {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::admin::{self, Readiness};
-use runtime::broker::Broker;
 use runtime::broker::memory::{self, MemoryBroker};
+use runtime::broker::{Broker, Bus};
 use runtime::shutdown::Shutdown;
 use runtime::tasks::{OnExit, TaskError, Tasks};
 use runtime::telemetry::Metrics;
@@ -180,18 +180,19 @@ impl Service {
         } = options;
         prepare(data_dir)?;
         let scope = Scope::new("standalone", "local")?;
-        let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(memory::Options::default()));
+        let bus: Arc<dyn Bus> = Arc::new(MemoryBroker::new(memory::Options::default()));
+        let broker: Arc<dyn Broker> = bus.clone();
         let (exchange, at, instruments) = exchange(market, &symbols).await?;
         let carried = Carried::new(instruments, intervals);
 
         let metrics = Metrics::new();
         let share = bars_max / carried.list().topics.len().max(1);
         let history = history::Handle::new(share.clamp(*TOPIC_BARS.start(), *TOPIC_BARS.end()));
-        let marketdata = source::bind(&scope, &broker, &carried, &at, &metrics)?;
+        let marketdata = source::bind(&scope, &bus, &carried, &at, &metrics)?;
         let readiness = Readiness::new(shutdown.clone());
         let http = api::router(carried.clone(), history.clone())
             .merge(admin::router(readiness.clone(), metrics.clone()))
-            .method_not_allowed_fallback(api::not_allowed);
+            .method_not_allowed_fallback(gateway::http::not_allowed);
         let gateway_options = gateway::Options {
             listen,
             topics: carried.list().topics,

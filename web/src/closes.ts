@@ -27,6 +27,11 @@ export class Closes {
     return bar.epoch > this.epoch && (bar.closed ? bar.close_no <= this.seen : bar.close_no < this.seen);
   }
 
+  /** True when the bar comes from an owner that was not heard before. */
+  isNewOwner(bar: Bar): boolean {
+    return bar.epoch > this.epoch;
+  }
+
   handleOpen(bar: Bar): void {
     this.epoch = Math.max(this.epoch, bar.epoch);
     this.handleKnown(bar.close_no);

@@ -5,6 +5,8 @@
 //
 // There is no seam because the topic is subscribed before history is asked for, everything is
 // merged by (start, rev, closed), and `close_no` tells whether a close was missed between the two.
+// After an outage the subscription says which closes are held, and the server sends those behind
+// them; history is asked only for what it says was `missed`.
 
 import { delayMs } from "./backoff.ts";
 import { Closes } from "./closes.ts";
@@ -65,6 +67,8 @@ export class Feed {
   private wantOlder = false;
   private noOlder = false;
   private renewed = false;
+  // The connection is a new one, and nobody but the owner that was known before has been heard on it.
+  private resumed = false;
   private dirtyAll = false;
   private readonly dirty = new Set<number>();
 
@@ -91,14 +95,17 @@ export class Feed {
     return this.loaded ? this.closes.seen : null;
   }
 
-  /** The topic was subscribed on a fresh connection: fetch what lies between. */
+  /** The topic was subscribed, behind `closeNo`: what lies between comes on the socket, or is said to be missed. */
   handleSubscribed(now: number): void {
     this.connected = true;
     this.renewed = false;
     this.noOlder = false;
     this.attempt = 0;
     this.failures = 0;
-    this.plan(this.loaded ? "since" : "newest", now);
+    this.resumed = this.loaded;
+    if (!this.loaded) this.plan("newest", now);
+    // The last fetch failed: the person asks for another.
+    else if (this.error !== null) this.plan("since", now);
   }
 
   handleDisconnected(): void {
@@ -115,6 +122,11 @@ export class Feed {
   handleBar(bar: Bar, now: number): void {
     if (!this.isOwn(bar)) return;
     if (this.loaded && this.closes.isReset(bar)) this.startAnew(now);
+    // Another owner went on with the topic, or with another history whose numbers have come as far: see which.
+    if (this.loaded && this.resumed && this.closes.isNewOwner(bar)) {
+      this.resumed = false;
+      this.plan("since", now);
+    }
     this.merge(bar);
     if (bar.closed) this.closes.handleClose(bar);
     else this.closes.handleOpen(bar);

@@ -131,18 +131,57 @@ test("an amendment older than all that is held does not make the page ask for ev
   assert.equal(bench.feed.closeNo, 6);
 });
 
-test("after a reconnect: from the last closed bar, while the old bars stay", () => {
+test("after a reconnect: the closes behind the last one held come on the socket, and nothing is fetched", () => {
   const bench = new Bench().loaded(5);
   bench.live(open(6, 1));
   bench.feed.handleDisconnected();
   assert.equal(bench.asked(), null);
+  assert.equal(bench.feed.closeNo, 5);
   bench.feed.handleSubscribed(10);
   bench.now = 10;
+  assert.deepEqual([bench.asked(), bench.feed.pollDelay(10)], [null, null]);
+  bench.live(bar(6), bar(7), bar(2, { rev: 1, close_no: 8, close: "12" }), bar(8, { close_no: 9 }), open(9, 1, { close_no: 9 }));
+  assert.deepEqual([bench.numbers(), bench.feed.closeNo], [upTo(9), 9]);
+  assert.equal(bench.feed.series.get(bar(2).start)?.close, "12");
+  bench.now = 10 + 10 * GRACE_MS;
+  assert.equal(bench.asked(), null);
+});
+
+test("after a reconnect: what the server says was missed is fetched from the last closed bar on", () => {
+  const bench = new Bench().loaded(5);
+  bench.feed.handleDisconnected();
+  bench.feed.handleSubscribed(10);
+  bench.now = 10;
+  bench.feed.handleMissed(7, 10);
+  bench.live(bar(8), bar(9));
   const fetch = bench.asked();
   assert.deepEqual([fetch?.kind, fetch?.start], ["since", bar(5).start]);
+  assert.equal(bench.feed.closeNo, 5);
   bench.committed = closed(1, 9);
   bench.answer(fetch);
   assert.deepEqual([bench.numbers(), bench.feed.closeNo], [upTo(9), 9]);
+});
+
+test("after a reconnect: a close that does not come is fetched after the grace", () => {
+  const bench = new Bench().loaded(5);
+  bench.feed.handleDisconnected();
+  bench.feed.handleSubscribed(0);
+  bench.live(open(8, 1));
+  assert.equal(bench.feed.pollDelay(0), GRACE_MS);
+  bench.now = GRACE_MS;
+  bench.committed = closed(1, 7);
+  bench.answer(bench.asked());
+  assert.deepEqual([bench.numbers(), bench.feed.closeNo], [upTo(8), 7]);
+});
+
+test("a fetch that failed is made again when the person asks", () => {
+  const bench = new Bench().loaded(5);
+  bench.live(bar(8));
+  const fetch = bench.asked();
+  assert.ok(fetch);
+  bench.feed.handleFetchFailed(fetch, "busy", 0, 0.5);
+  bench.feed.handleSubscribed(0);
+  assert.equal(bench.asked()?.kind, "since");
 });
 
 test("a server that counts anew replaces what is held", () => {
@@ -156,10 +195,13 @@ test("a server that counts anew replaces what is held", () => {
     bench.answer(bench.asked());
     assert.deepEqual(bench.numbers(), [20, 21]);
   }
+  // Its numbers have come as far as those held: only history tells.
   const bench = new Bench().loaded(5);
+  bench.feed.handleDisconnected();
   bench.feed.handleSubscribed(1);
   bench.now = 1;
-  bench.committed = [bar(40, { close_no: 9 })];
+  bench.committed = [bar(40, { close_no: 9, epoch: 2 })];
+  bench.live(open(41, 1, { close_no: 9, epoch: 2 }));
   bench.answer(bench.asked());
   bench.answer(bench.asked());
   assert.deepEqual(bench.numbers(), [40]);

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::token::{TEXT_SHOWN, shown};
+use crate::token::{shown, shown_ends};
 use crate::topic::TopicError;
 use crate::{Topic, TopicFilter};
 
@@ -228,19 +228,9 @@ fn read_fields(text: &str) -> Result<Fields, RequestError> {
             id,
             code,
             // The error repeats what was given, which may be all of a message.
-            message: format!("not a request: {}", cut(&error)),
+            message: format!("not a request: {}", shown_ends(&error)),
         }
     })
-}
-
-/// The beginning and the end of an error's text: it says what is wrong first, and where last.
-fn cut(error: &str) -> String {
-    let count = error.chars().count();
-    if count <= 2 * TEXT_SHOWN {
-        return error.to_owned();
-    }
-    let end: String = error.chars().skip(count - TEXT_SHOWN).collect();
-    format!("{}…{end}", shown(error))
 }
 
 fn read_topics(

@@ -46,7 +46,11 @@ pub mod api;
 /// Which shard an instrument belongs to.
 pub mod shard;
 
+/// The file that says which instrument belongs to which shard, and how it is planned.
+pub mod assignment;
+
 pub use amount::{AmountError, Price, Quote, Size};
+pub use assignment::{Assignment, AssignmentError};
 pub use bar::{Bar, Completeness};
 pub use candle::{Candle, CandleError};
 pub use instrument::{Instrument, Symbol, Venue};

@@ -15,15 +15,29 @@ impl ShardId {
     /// The shard with the highest weight for the instrument (rendezvous hashing, Thaler and Ravishankar 1998):
     /// one more shard takes its share from the others and moves nothing between them.
     pub fn of(instrument: &Instrument, shards: ShardCount) -> Self {
+        let weights = Weights::of(instrument);
+        let best = (0..shards.get()).max_by_key(|&shard| (weights.at(Self(shard)), shard));
+        Self(best.unwrap_or(0))
+    }
+}
+
+/// What each shard weighs for one instrument.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weights(u64);
+
+impl Weights {
+    pub(crate) fn of(instrument: &Instrument) -> Self {
         let key = [
             instrument.venue.as_str().as_bytes(),
             b"/",
             instrument.symbol.as_str().as_bytes(),
         ];
-        let hash = fnv1a(key.into_iter().flatten().copied());
-        let best =
-            (0..shards.get()).max_by_key(|&shard| (mix(hash ^ mix(u64::from(shard) + 1)), shard));
-        Self(best.unwrap_or(0))
+        Self(fnv1a(key.into_iter().flatten().copied()))
+    }
+
+    /// The higher, the sooner it goes there.
+    pub(crate) fn at(self, shard: ShardId) -> u64 {
+        mix(self.0 ^ mix(u64::from(shard.0) + 1))
     }
 }
 

@@ -14,7 +14,7 @@ pub struct TokenError {
 }
 
 /// Refused text is echoed to clients and logs, so that it is kept short.
-pub(crate) const TEXT_SHOWN: usize = 64;
+const TEXT_SHOWN: usize = 64;
 
 impl TokenError {
     pub(crate) fn new(what: &'static str, text: &str, rule: &'static str) -> Self {
@@ -29,6 +29,17 @@ impl TokenError {
 /// The first [`TEXT_SHOWN`] characters, for error messages about text from outside.
 pub(crate) fn shown(text: &str) -> String {
     text.chars().take(TEXT_SHOWN).collect()
+}
+
+/// The beginning and the end of an error's text that repeats what was given: it says what is wrong first, and where
+/// last.
+pub(crate) fn shown_ends(error: &str) -> String {
+    let count = error.chars().count();
+    if count <= 3 * TEXT_SHOWN {
+        return error.to_owned();
+    }
+    let end: String = error.chars().skip(count - TEXT_SHOWN).collect();
+    format!("{}…{end}", shown(error))
 }
 
 /// Checks that `text` is 1 to `len_max` of lower-case letters, digits and inner hyphens. Such a word can

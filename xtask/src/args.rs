@@ -17,6 +17,17 @@ cargo xtask <command>
                 --live                    connect to the real exchanges
                 --listen <addr>           default 127.0.0.1:8080
                 --debug                   the development profile instead of the demo's
+  cluster-local
+              NATS x3, the simulator, shards with standbys, gateways and nginx as processes of this machine
+                --listen <addr>           nginx; default 127.0.0.1:8080
+                --seed <n>                of the market (default 1)
+                --release                 the release profile instead of the development one
+  faults      break such a cluster again and again, with clients that check every close
+                --runs <n>                how many times (default 56)
+                --seed <n>                the first run's; a run is its seed (default 1)
+                --only <kind>             one kind of fault: kill9-active term-active stop-longer-than-lease
+                                          partition-owner-from-nats kill-nats-leader kill-nats-node restart-gateway
+                --release                 as above
   test        format, lints, invariants, docs, page, Rust tests, browser tests
                 --only <step>             one step: fmt clippy invariants docs web rust browser
                 --verbose                 show each step's output as it comes
@@ -32,6 +43,8 @@ cargo xtask <command>
 pub(crate) enum Command {
     /// `cargo xtask demo`
     Demo(Demo),
+    /// `cargo xtask cluster-local` and `cargo xtask faults`
+    Cluster(Cluster),
     /// `cargo xtask test`
     Test(Test),
     /// `cargo xtask invariants`
@@ -55,6 +68,17 @@ pub(crate) struct Demo {
     pub(crate) listen: Option<String>,
     /// The development profile: slower bars, quicker rebuilds.
     pub(crate) debug: bool,
+}
+
+/// What is to be done with a cluster of processes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cluster {
+    /// The command of the `cluster` binary.
+    pub(crate) command: &'static str,
+    /// The binary's options, whose values it checks.
+    pub(crate) options: Vec<OsString>,
+    /// The release profile.
+    pub(crate) release: bool,
 }
 
 /// The options of `cargo xtask test`.
@@ -82,6 +106,8 @@ where
     };
     match command.as_str() {
         "demo" => demo(&mut parser),
+        "cluster-local" => cluster(&mut parser, "local", &["listen", "seed"]),
+        "faults" => cluster(&mut parser, "faults", &["runs", "seed", "only"]),
         "test" => test(&mut parser),
         "invariants" => {
             nothing_more(&mut parser)?;
@@ -113,6 +139,27 @@ fn demo(parser: &mut Parser) -> Result<Command> {
         bail!("--speed is the speed of a replay; it needs --replay <venue>=<file>");
     }
     Ok(Command::Demo(demo))
+}
+
+/// Takes the flags in `known` with their values, for the `cluster` binary.
+fn cluster(parser: &mut Parser, command: &'static str, known: &[&str]) -> Result<Command> {
+    let mut cluster = Cluster {
+        command,
+        options: Vec::new(),
+        release: false,
+    };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("release") => cluster.release = true,
+            Arg::Long(flag) if known.contains(&flag) => {
+                let flag = format!("--{flag}").into();
+                cluster.options.extend([flag, parser.value()?]);
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Cluster(cluster))
 }
 
 fn test(parser: &mut Parser) -> Result<Command> {
@@ -193,6 +240,27 @@ mod tests {
             }),
         );
         check(
+            "faults --runs 3 --only term-active --release",
+            &Command::Cluster(Cluster {
+                command: "faults",
+                options: vec![
+                    "--runs".into(),
+                    "3".into(),
+                    "--only".into(),
+                    "term-active".into(),
+                ],
+                release: true,
+            }),
+        );
+        check(
+            "cluster-local",
+            &Command::Cluster(Cluster {
+                command: "local",
+                options: Vec::new(),
+                release: false,
+            }),
+        );
+        check(
             "bench decode --runs 3",
             &Command::Bench(vec!["decode".into(), "--runs".into(), "3".into()]),
         );
@@ -208,5 +276,7 @@ mod tests {
         refuse("test --screenshots", "needs --only browser");
         refuse("test --screenshots --only rust", "needs --only browser");
         refuse("invariants now", "now");
+        refuse("cluster-local --runs 3", "--runs");
+        refuse("faults --seed", "--seed");
     }
 }

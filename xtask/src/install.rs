@@ -1,6 +1,12 @@
 //! Finds the tools that are not Rust's; as root on Debian it installs what is missing, else it
 //! names the command that does.
 
+/// The message bus's server.
+mod nats;
+
+/// The load balancer.
+mod nginx;
+
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -27,6 +33,17 @@ const CHROMIUM_NAMES: [&str; 4] = [
     "google-chrome",
     "google-chrome-stable",
 ];
+
+/// What real processes need besides our own: as variables for the tests and programs that start them.
+pub(crate) fn servers(workspace: &Workspace) -> Result<[(&'static str, OsString); 2]> {
+    Ok([
+        (
+            nats::NATS_SERVER,
+            nats::nats_server(workspace)?.into_os_string(),
+        ),
+        (nginx::NGINX, nginx::nginx(workspace)?.into_os_string()),
+    ])
+}
 
 /// Makes sure that node and npm are there and new enough.
 pub(crate) fn node(workspace: &Workspace) -> Result<()> {

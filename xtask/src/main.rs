@@ -25,6 +25,9 @@ mod web;
 /// `cargo xtask demo`
 mod demo;
 
+/// `cargo xtask cluster-local` and `cargo xtask faults`
+mod cluster;
+
 /// Counting what the test runners ran.
 mod tally;
 
@@ -68,6 +71,7 @@ fn run(command: &Command) -> Result<bool> {
     let workspace = Workspace::locate();
     match command {
         Command::Demo(demo) => demo::run(&workspace, demo).map(|()| true),
+        Command::Cluster(cluster) => cluster::run(&workspace, cluster).map(|()| true),
         Command::Test(test) => steps::run(&workspace, test).map(summary),
         Command::Invariants => invariants::check(&workspace).map(summary),
         Command::Bench(args) => bench::run(&workspace, args).map(|()| true),

@@ -116,6 +116,7 @@ fn clippy(workspace: &Workspace, log: &Log) -> Result<Tally> {
     let args = [
         "clippy",
         "--workspace",
+        "--all-features",
         "--all-targets",
         "--",
         "-D",
@@ -138,7 +139,10 @@ fn clippy(workspace: &Workspace, log: &Log) -> Result<Tally> {
 }
 
 fn docs(workspace: &Workspace, log: &Log) -> Result<Tally> {
-    let mut cargo = cargo(workspace, &["doc", "--workspace", "--no-deps"]);
+    let mut cargo = cargo(
+        workspace,
+        &["doc", "--workspace", "--all-features", "--no-deps"],
+    );
     whole(cargo.env("RUSTDOCFLAGS", "-D warnings"), log)
 }
 
@@ -148,15 +152,17 @@ fn page(workspace: &Workspace, log: &Log) -> Result<Tally> {
 }
 
 fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
+    let servers = install::servers(workspace)?;
     // With --show-output a test that skips itself is seen to.
     let args = [
         "test",
         "--workspace",
+        "--all-features",
         "--no-fail-fast",
         "--",
         "--show-output",
     ];
-    let finished = process::run(&mut cargo(workspace, &args), log)?;
+    let finished = process::run(cargo(workspace, &args).envs(servers), log)?;
     let mut tally = Tally::of_libtest(&finished.output);
     for line in finished
         .output

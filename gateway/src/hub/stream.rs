@@ -171,6 +171,11 @@ impl Stream {
         self.open.as_mut().map(|open| open.text(name))
     }
 
+    /// The close_no that the newest open bar bears.
+    pub(super) fn open_close_no(&self) -> Option<u64> {
+        self.open.as_ref().map(|open| open.bar.close_no)
+    }
+
     /// The text of the newest bar that has closed, as last amended.
     pub(super) fn closed_text(&mut self, name: &Topic) -> Option<Bytes> {
         let start_ms = self.closed_start_ms?;
@@ -193,13 +198,22 @@ impl Stream {
         self.first_close_no
     }
 
+    /// The close_no of the first close that is held from this one on.
+    pub(super) fn held_from(&self, close_no: u64) -> Option<u64> {
+        let close = self.ring.get(self.place_from(close_no))?;
+        Some(close.bar.close_no)
+    }
+
     /// The first close that is held from this close_no on, with its own.
     pub(super) fn close_from(&mut self, close_no: u64, name: &Topic) -> Option<(u64, Bytes)> {
-        let at = self
-            .ring
-            .partition_point(|close| close.bar.close_no < close_no);
+        let at = self.place_from(close_no);
         self.ring
             .get_mut(at)
             .map(|close| (close.bar.close_no, close.text(name)))
+    }
+
+    fn place_from(&self, close_no: u64) -> usize {
+        self.ring
+            .partition_point(|close| close.bar.close_no < close_no)
     }
 }

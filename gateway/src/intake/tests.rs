@@ -17,6 +17,10 @@ type Script = Vec<Give>;
 enum Give {
     /// The next closes in the log's order, this many.
     Closes(usize),
+    /// The next close, after so many that never come.
+    BeyondHole(usize),
+    /// The last close once more.
+    Again,
     /// Open bars.
     Opens(Vec<Bar>),
     /// These sequences are gone.
@@ -135,6 +139,28 @@ impl CloseSubscription for Playing {
                 }
                 Ok(Drained::Closes)
             }
+            Some(Give::BeyondHole(count)) => {
+                let mut log = self.log.lock().unwrap();
+                for _ in 0..count {
+                    log.stream.close();
+                }
+                log.sequence += 1;
+                let sequence = log.sequence;
+                let message = message(log.stream.close());
+                into.push(SequencedClose { sequence, message });
+                Ok(Drained::Closes)
+            }
+            Some(Give::Again) => {
+                let log = self.log.lock().unwrap();
+                let mut stream = log.stream.clone();
+                stream.close_no -= 1;
+                stream.start_no -= 1;
+                into.push(SequencedClose {
+                    sequence: log.sequence,
+                    message: message(stream.close()),
+                });
+                Ok(Drained::Closes)
+            }
             Some(Give::Lagged(from, to)) => Ok(Drained::Lagged { from, to }),
             _ => Err(Closed),
         }
@@ -152,9 +178,13 @@ fn intake(scripts: Vec<Option<Script>>) -> (Intake, Arc<Scripted>, mio::Poll) {
     let intake = Intake {
         broker: Arc::clone(&broker) as _,
         scope: Scope::new("test", "eu").unwrap(),
+        closes_from: CloseStart::First,
         inboxes: Arc::new([Inbox::new(waker)]),
         catalogue: Catalogue::default(),
+        heard: Heard::new(Duration::from_secs(30)),
+        first_word: FirstWord::default(),
         metrics: Metrics::default(),
+        tracer: Tracer::off(),
     };
     (intake, broker, poll)
 }
@@ -189,6 +219,63 @@ async fn closes_are_taken_up_where_they_were_left() {
         .map(|close| close.bar.close_no)
         .collect();
     assert_eq!(close_nos, [1, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn breaks_are_counted_and_what_came_before_is_dropped() {
+    let (intake, _broker, _poll) = intake(vec![
+        Some(vec![
+            Give::Closes(2),
+            Give::Again,
+            Give::BeyondHole(3),
+            Give::BeyondHole(1),
+            Give::Closes(1),
+        ]),
+        Some(vec![Give::Lagged(8, 9), Give::BeyondHole(2), Give::Again]),
+    ]);
+    let (inbox, metrics) = (intake.inboxes[0].clone(), intake.metrics.clone());
+    let (heard, scope) = (intake.heard.clone(), intake.scope.clone());
+    let _ = tokio::time::timeout(A_WHILE, intake.run_closes()).await;
+    let close_nos: Vec<u64> = inbox
+        .take()
+        .closes
+        .iter()
+        .map(|close| close.bar.close_no)
+        .collect();
+    assert_eq!(close_nos, [1, 2, 6, 8, 9, 12]);
+    // What the bus says that it lost is no break.
+    assert_eq!(metrics.breaks.get(), 2);
+    let totals = heard.report(&scope).totals;
+    assert_eq!((totals.closes, totals.breaks), (6, 2));
+    assert_eq!(metrics.refused_bars("duplicate"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn breaks_are_logged_once_in_a_while() {
+    let mut order = Order::default();
+    let mut logged = Vec::new();
+    for _ in 0..3 {
+        order.handle_break(|unlogged| logged.push(unlogged));
+    }
+    tokio::time::advance(BREAK_LOG_PERIOD).await;
+    order.handle_break(|unlogged| logged.push(unlogged));
+    assert_eq!(logged, [0, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_word_is_of_both_kinds_of_bars() {
+    let opens = vec![Stream::new("kline:1m:BTC-USDT").open()];
+    let (intake, _broker, _poll) = intake(vec![Some(vec![Give::Opens(opens)]), Some(Vec::new())]);
+    let word = intake.first_word.clone();
+    let heard = async || {
+        tokio::time::timeout(A_WHILE, word.requested())
+            .await
+            .is_ok()
+    };
+    let _ = tokio::time::timeout(Duration::from_millis(1), intake.clone().run_opens()).await;
+    assert!(!heard().await);
+    let _ = tokio::time::timeout(Duration::from_millis(1), intake.run_closes()).await;
+    assert!(heard().await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -38,8 +38,11 @@ struct Fixture {
 impl Fixture {
     fn new(options: &Options) -> Self {
         let place = Place { index: 0, count: 1 };
+        let metrics = Metrics::default();
+        // Nobody takes the questions: the log is away.
+        let (questions, _) = crate::replayer::replayer(&metrics);
         let (mut shard, inbox) =
-            Shard::new(place, options.limits(), &[], Metrics::default()).unwrap();
+            Shard::new(place, options.limits(), &[], questions, metrics).unwrap();
         shard.rng = fastrand::Rng::with_seed(1);
         Self {
             shard,

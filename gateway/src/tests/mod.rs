@@ -1,13 +1,14 @@
 //! Bars for the tests of this crate, and the simulation of hub and outboxes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
 use wire::{Bar, Candle, Completeness, Instrument, Price, Topic, Venue};
 
-use crate::hub::{Hub, Taken};
+use crate::hub::{Hub, Taken, TopicId};
+use crate::outbox::replay::{Answer, Ask, Page};
 use crate::outbox::{Batch, Outbox};
 
 mod simulation;
@@ -111,26 +112,109 @@ pub(crate) fn spread(hub: &mut Hub, outboxes: &mut [Outbox]) {
     hub.poll_dirty(|conn, topic| outboxes[conn as usize].mark(topic));
 }
 
-/// One frame's objects.
-pub(crate) fn frame(outbox: &mut Outbox, hub: &mut Hub, len_max: usize) -> Vec<Value> {
+/// The closes of a log that forgets, by topic.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    topics: BTreeMap<TopicId, LogOfTopic>,
+    /// The bus cannot be reached.
+    pub(crate) away: bool,
+}
+
+#[derive(Debug, Default)]
+struct LogOfTopic {
+    newest: u64,
+    /// By close_no.
+    closes: BTreeMap<u64, Bytes>,
+}
+
+impl Log {
+    pub(crate) fn commit(&mut self, topic: TopicId, bar: &Bar) {
+        let of = self.topics.entry(topic).or_default();
+        of.newest = of.newest.max(bar.close_no);
+        of.closes.insert(bar.close_no, Bytes::from(bar.encode()));
+    }
+
+    /// Keeps this many of the topic's closes.
+    pub(crate) fn keep(&mut self, topic: TopicId, count: usize) {
+        let of = self.topics.entry(topic).or_default();
+        while of.closes.len() > count {
+            of.closes.pop_first();
+        }
+    }
+
+    pub(crate) fn newest(&self, topic: TopicId) -> u64 {
+        self.topics.get(&topic).map_or(0, |of| of.newest)
+    }
+
+    /// Its answer, of `len_max` closes at most.
+    pub(crate) fn answer(&self, ask: &Ask, len_max: usize) -> Answer {
+        if self.away {
+            return Answer::Unavailable;
+        }
+        let Some(of) = self.topics.get(&ask.topic) else {
+            return Answer::Page(Page::new(VecDeque::new(), None, None));
+        };
+        let held = of.closes.range(ask.from..);
+        let page = held.take(ask.max.min(len_max));
+        let closes = page.map(|(close_no, text)| (*close_no, text.clone()));
+        let newest = (of.newest > 0).then_some(of.newest);
+        Answer::Page(Page::new(closes.collect(), newest, None))
+    }
+}
+
+/// One frame's objects, and what it asks of the log.
+pub(crate) fn frame_and_asks(
+    outbox: &mut Outbox,
+    hub: &mut Hub,
+    len_max: usize,
+) -> (Vec<Value>, Vec<Ask>) {
     let mut batch = Batch::default();
     outbox.poll_batch(hub, len_max, &mut batch);
     let joined: usize =
         batch.texts.iter().map(Bytes::len).sum::<usize>() + batch.texts.len().saturating_sub(1);
     assert_eq!(joined, batch.len);
     assert!(batch.len <= len_max || batch.texts.len() == 1);
-    batch
+    let objects = batch
         .texts
         .iter()
         .map(|text| serde_json::from_slice(text).unwrap())
-        .collect()
+        .collect();
+    (objects, batch.asks)
 }
 
-/// Everything owed.
+/// One frame's objects, where there is no log.
+pub(crate) fn frame(outbox: &mut Outbox, hub: &mut Hub, len_max: usize) -> Vec<Value> {
+    let (objects, asks) = frame_and_asks(outbox, hub, len_max);
+    for _ in asks {
+        outbox.handle_answer(Answer::Unavailable);
+    }
+    objects
+}
+
+/// Everything owed, where there is no log.
 pub(crate) fn drain(outbox: &mut Outbox, hub: &mut Hub) -> Vec<Value> {
     let mut all = Vec::new();
     while !outbox.is_empty() {
         all.extend(frame(outbox, hub, 64 * 1024));
+    }
+    all
+}
+
+/// Everything owed, with a log whose pages have this length at most.
+pub(crate) fn drain_with(
+    outbox: &mut Outbox,
+    hub: &mut Hub,
+    log: &Log,
+    page_len: usize,
+) -> Vec<Value> {
+    let mut all = Vec::new();
+    while !outbox.is_empty() {
+        let (objects, asks) = frame_and_asks(outbox, hub, 64 * 1024);
+        assert!(asks.len() <= 1, "one question at a time");
+        all.extend(objects);
+        for ask in asks {
+            outbox.handle_answer(log.answer(&ask, page_len));
+        }
     }
     all
 }

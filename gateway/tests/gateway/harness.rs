@@ -107,6 +107,8 @@ pub(crate) fn options() -> Options {
         hold_max: Duration::from_secs(3_600),
         // The first ping comes at a random time; only the tests of pings want one.
         ping_period: Duration::from_secs(3_600),
+        // The bus is here from the beginning, and often empty.
+        first_word_max: Duration::ZERO,
         // Clients here often stay open and unread when the gateway stops.
         close_wait: Duration::from_millis(100),
         ..Options::new(scope())
@@ -115,7 +117,16 @@ pub(crate) fn options() -> Options {
 
 impl Running {
     pub(crate) fn start(options: Options) -> Self {
-        let broker = Arc::new(MemoryBroker::new(memory::Options::default()));
+        Self::start_on(options, memory::Options::default())
+    }
+
+    /// On a bus that keeps so much.
+    pub(crate) fn start_on(options: Options, bus: memory::Options) -> Self {
+        Self::start_with(options, Arc::new(MemoryBroker::new(bus)))
+    }
+
+    /// On a bus that is there already.
+    pub(crate) fn start_with(options: Options, broker: Arc<MemoryBroker>) -> Self {
         let mut registry = Registry::default();
         let big = || async { vec![b'x'; 16 * 1024 * 1024] };
         let http = Router::new()
@@ -146,13 +157,7 @@ impl Running {
     }
 
     pub(crate) async fn commit(&self, bars: impl IntoIterator<Item = Bar>) {
-        let messages: Vec<BarMessage> = bars
-            .into_iter()
-            .map(|bar| BarMessage::new(&self.scope, bar))
-            .collect();
-        for batch in messages.chunks(runtime::broker::BATCH_MAX / 2) {
-            commit_alone(self.broker.as_ref(), batch).await.unwrap();
-        }
+        commit(&self.broker, bars).await;
     }
 
     /// A client that has subscribed to these and has its `ok`.
@@ -215,6 +220,16 @@ impl Running {
         self.shutdown.trigger();
         let tasks = self.tasks.take().unwrap();
         within(tasks.run_until_stopped(PATIENCE)).await.unwrap();
+    }
+}
+
+pub(crate) async fn commit(broker: &MemoryBroker, bars: impl IntoIterator<Item = Bar>) {
+    let messages: Vec<BarMessage> = bars
+        .into_iter()
+        .map(|bar| BarMessage::new(&scope(), bar))
+        .collect();
+    for batch in messages.chunks(runtime::broker::BATCH_MAX / 2) {
+        commit_alone(broker, batch).await.unwrap();
     }
 }
 

@@ -11,6 +11,12 @@ mod harness;
 /// Snapshot, live, batches, wildcards, resuming.
 mod live;
 
+/// Coming back, with a log behind the ring.
+mod resume;
+
+/// The binary.
+mod binary;
+
 /// What clients send wrong.
 mod bad_input;
 

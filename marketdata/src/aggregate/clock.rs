@@ -24,6 +24,18 @@ impl Clock {
         }
     }
 
+    /// As it was: its time, and the claim that waits for a second one.
+    pub(super) fn restore(now_ms: Option<i64>, claim_ms: Option<i64>) -> Self {
+        Self {
+            now_ms: now_ms.filter(|now| is_plausible(*now)),
+            claim_ms: claim_ms.filter(|claim| is_plausible(*claim)),
+        }
+    }
+
+    pub(super) fn claim_ms(&self) -> Option<i64> {
+        self.claim_ms
+    }
+
     pub(super) fn now_ms(&self) -> Option<i64> {
         self.now_ms
     }
@@ -31,7 +43,7 @@ impl Clock {
     /// Judges a time without moving the clock, which one message alone moves by `jump_max_ms` at most.
     #[inline]
     pub(super) fn check(&mut self, time_ms: i64, jump_max_ms: i64) -> Result<(), Rejection> {
-        if !(TIME_MIN_MS..TIME_MAX_MS).contains(&time_ms) {
+        if !is_plausible(time_ms) {
             return Err(Rejection::TimeOutOfRange);
         }
         let Some(now) = self.now_ms else {
@@ -56,4 +68,9 @@ impl Clock {
     pub(super) fn advance(&mut self, time_ms: i64) {
         self.now_ms = Some(self.now_ms.map_or(time_ms, |now| now.max(time_ms)));
     }
+}
+
+/// Whether any venue was ever there at that time.
+pub(super) fn is_plausible(time_ms: i64) -> bool {
+    (TIME_MIN_MS..TIME_MAX_MS).contains(&time_ms)
 }

@@ -9,6 +9,7 @@ use wire::{Instrument, Trade};
 use super::config::Config;
 use super::event::{Closed, Counters, Event, OpenBar, TradeOutcome};
 use super::series::Series;
+use super::snapshot::SeriesSnapshot;
 
 /// An instrument's place in its engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -185,6 +186,34 @@ impl Engine {
     /// One instrument's subscription ended: see [`Series::handle_feed_down`].
     pub fn handle_series_down(&mut self, index: SeriesIndex) {
         self.with(index, Series::handle_feed_down);
+        self.soil(index, ALL);
+    }
+
+    /// One instrument as plain data: see [`Series::snapshot`].
+    #[must_use]
+    pub fn snapshot(&self, index: SeriesIndex) -> SeriesSnapshot {
+        self.slot(index).series.snapshot()
+    }
+
+    /// Replaces an instrument's series by what the snapshot says: see [`Series::restore`]. Bars that are closed and
+    /// not fetched are gone with the old one. Afterwards the caller says [`Engine::handle_series_up`].
+    pub fn restore(&mut self, index: SeriesIndex, snapshot: &SeriesSnapshot) {
+        self.replace(index, Series::restore(&self.config, snapshot));
+    }
+
+    /// As if the instrument had just been added. Bars that are closed and not fetched are gone. Afterwards the caller
+    /// says [`Engine::handle_series_up`].
+    pub fn reset(&mut self, index: SeriesIndex) {
+        self.replace(index, Series::new(&self.config));
+    }
+
+    fn replace(&mut self, index: SeriesIndex, series: Series) {
+        let slot = self.slot_mut(index);
+        slot.series = series;
+        slot.begin_ms = i64::MIN;
+        let feed = slot.feed;
+        self.feed_mut(feed).due_ms = i64::MIN;
+        self.note(index);
         self.soil(index, ALL);
     }
 

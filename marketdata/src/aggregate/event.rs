@@ -45,7 +45,7 @@ pub enum Rejection {
     Backlog,
 }
 
-/// A bar that will not change any more without an amendment.
+/// A bar that will not change any more without an amendment, or one that is amended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed {
     /// Its length.
@@ -56,6 +56,8 @@ pub struct Closed {
     pub candle: Candle,
     /// What is known of its trades.
     pub completeness: Completeness,
+    /// 0 at its first close, +1 at each amendment.
+    pub rev: u32,
     /// Unix milliseconds: the newest venue time that it rests on.
     pub event_time_ms: i64,
 }

@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 
 use wire::{Candle, CandleError, Interval, Price};
 
+use super::clock::is_plausible;
+use super::snapshot::{BucketSnapshot, CandleSnapshot, LaneSnapshot};
+
 /// One interval's open buckets and where its closed bars end.
 #[derive(Debug, Clone)]
 pub(super) struct Lane {
@@ -52,6 +55,59 @@ impl Lane {
             // The current bucket, and the one before it while it waits.
             buckets: VecDeque::with_capacity(2),
         }
+    }
+
+    pub(super) fn snapshot(&self) -> LaneSnapshot {
+        let bucket = |bucket: &Bucket| BucketSnapshot {
+            start: bucket.start_ms,
+            candle: CandleSnapshot::of(&bucket.candle),
+            lacks: bucket.lacks,
+            tip: bucket.tip,
+        };
+        LaneSnapshot {
+            interval: self.interval,
+            origin: (self.origin_ms != i64::MAX).then_some(self.origin_ms),
+            next: (self.next_ms != i64::MAX).then_some(self.next_ms),
+            begun: self.begun,
+            last: self.last,
+            open: self.buckets.iter().map(bucket).collect(),
+        }
+    }
+
+    /// As it was. What a snapshot cannot say truly is left out.
+    pub(super) fn restore(snapshot: &LaneSnapshot) -> Self {
+        let mut lane = Self::new(snapshot.interval);
+        let (Some(origin), Some(next)) = (snapshot.origin, snapshot.next) else {
+            lane.last = snapshot.last;
+            return lane;
+        };
+        let begins = |ms: i64| is_plausible(ms) && lane.interval.start_of(ms) == ms;
+        if !begins(origin) || !begins(next) || next < origin {
+            return lane;
+        }
+        for bucket in &snapshot.open {
+            let newest = lane.buckets.back().map(|bucket| bucket.start_ms);
+            if !begins(bucket.start) || bucket.start < next || newest >= Some(bucket.start) {
+                continue;
+            }
+            let candle = bucket.candle.as_ref().map(CandleSnapshot::candle);
+            lane.buckets.push_back(Bucket {
+                start_ms: bucket.start,
+                candle: candle.unwrap_or_else(|| Candle::flat(Price::ZERO)),
+                lacks: bucket.lacks,
+                tip: bucket.tip,
+            });
+        }
+        lane.origin_ms = origin;
+        lane.next_ms = next;
+        lane.begun = snapshot.begun;
+        lane.last = snapshot.last;
+        lane
+    }
+
+    /// Whether the feed was ever alive for it.
+    pub(super) fn has_origin(&self) -> bool {
+        self.origin_ms != i64::MAX
     }
 
     /// The feed is alive for the first time: bars begin with the bucket that holds this time.

@@ -4,6 +4,8 @@
 
 use wire::Completeness;
 
+use super::snapshot::{OutageSnapshot, StretchSnapshot};
+
 /// Stretches in which trades are known to be missing, and those in which the feed was down.
 #[derive(Debug, Clone)]
 pub(super) struct Marks {
@@ -157,14 +159,47 @@ impl Marks {
         self.gaps.retain(|&(_, hi)| hi >= closed_until_ms);
         self.outages
             .retain(|outage| !outage.told || outage.to_ms > closed_until_ms);
-        while self.gaps.len() > STRETCHES_MAX {
+        self.bound(STRETCHES_MAX);
+    }
+
+    /// Takes the oldest together until there are no more than `max` of each kind.
+    pub(super) fn bound(&mut self, max: usize) {
+        while self.gaps.len() > max {
             let (lo, hi) = self.gaps.remove(0);
             self.gaps[0] = (lo.min(self.gaps[0].0), hi.max(self.gaps[0].1));
         }
-        while self.outages.len() > STRETCHES_MAX {
+        while self.outages.len() > max {
             let oldest = self.outages.remove(0);
             let next = &mut self.outages[0];
             next.from_ms = next.from_ms.min(oldest.from_ms);
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> (Vec<StretchSnapshot>, Vec<OutageSnapshot>) {
+        let stretch = |&(lo, hi): &(i64, i64)| StretchSnapshot { lo, hi };
+        let outage = |outage: &Outage| OutageSnapshot {
+            from: (outage.from_ms != i64::MIN).then_some(outage.from_ms),
+            to: (outage.to_ms != i64::MAX).then_some(outage.to_ms),
+            told: outage.told,
+        };
+        (
+            self.gaps.iter().map(stretch).collect(),
+            self.outages.iter().map(outage).collect(),
+        )
+    }
+
+    pub(super) fn restore(gaps: &[StretchSnapshot], outages: &[OutageSnapshot]) -> Self {
+        let gaps = gaps.iter().filter(|gap| gap.lo <= gap.hi);
+        Self {
+            gaps: gaps.map(|gap| (gap.lo, gap.hi)).collect(),
+            outages: outages
+                .iter()
+                .map(|outage| Outage {
+                    from_ms: outage.from.unwrap_or(i64::MIN),
+                    to_ms: outage.to.unwrap_or(i64::MAX),
+                    told: outage.told,
+                })
+                .collect(),
         }
     }
 

@@ -26,6 +26,9 @@ mod marks;
 /// One interval's buckets that are still open.
 mod lane;
 
+/// One instrument as plain data.
+pub mod snapshot;
+
 /// One instrument.
 pub mod series;
 
@@ -36,3 +39,4 @@ pub use config::Config;
 pub use engine::{Engine, FeedIndex, SeriesIndex};
 pub use event::{Closed, Counters, Event, OpenBar, Rejection, TradeOutcome};
 pub use series::Series;
+pub use snapshot::SeriesSnapshot;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runtime::shutdown::Shutdown;
+use runtime::telemetry::Tracer;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
@@ -17,6 +18,11 @@ use crate::service::WhenFull;
 use crate::session::{self, Change, End, Session};
 use crate::socket::{Frame, Socket};
 use crate::venue::{DecodeError, Event, Harm, InstrumentIndex, Reason, Venue};
+
+/// Which frames are traced, and their spans.
+mod receipt;
+
+use self::receipt::Receipts;
 
 /// What all connections of a feed have in common.
 #[derive(Debug)]
@@ -39,6 +45,7 @@ pub(crate) struct FeedContext {
     pub(crate) clocks: Mutex<Clocks>,
     /// By our clock, what is milliseconds zero.
     pub(crate) begun: Instant,
+    pub(crate) tracer: Tracer,
 }
 
 impl FeedContext {
@@ -80,6 +87,7 @@ pub(crate) struct Connection {
     garbage_told: Sparse,
     lost_told: Sparse,
     live: bool,
+    receipts: Receipts,
     /// The venue time that the feed's other connections were told last.
     clock_told_ms: Option<i64>,
 }
@@ -109,6 +117,7 @@ impl Connection {
                 Arc::clone(&context.places),
                 &context.instruments,
             ),
+            receipts: Receipts::new(&context.tracer),
             messages: context.metrics.messages(context.venue.name()),
             dropped: context.metrics.trades(Outcome::Dropped),
             context,
@@ -210,10 +219,22 @@ impl Connection {
                     let feed_ms = self.clocks(|clocks, id| clocks.newest_beside(id));
                     self.router.handle_feed_time(feed_ms);
                 }
+                let receipt = self.receipts.begin();
                 let read = self.context.venue.decode(text.as_bytes(), &mut self.events);
-                for event in self.events.drain(..) {
+                // The frame's first trade, if the frame is sampled, stands for it.
+                let sampled = self.receipts.take(receipt, &self.events);
+                for (at, event) in self.events.drain(..).enumerate() {
                     self.session.handle_event(now_ms, &event);
-                    self.router.handle_event(&event);
+                    match &sampled {
+                        Some(sampled) if sampled.at == at => {
+                            self.router.handle_sampled(&event, sampled.context);
+                        }
+                        _ => self.router.handle_event(&event),
+                    }
+                }
+                if let Some(sampled) = sampled {
+                    let symbols = self.context.venue.symbols();
+                    sampled.end(&self.context.tracer, self.venue(), symbols);
                 }
                 if let Err(error) = read {
                     self.handle_garbage(&error);
@@ -333,6 +354,9 @@ impl Connection {
 
     /// The newest is dropped: its id will be missing, and until then its instrument is not known to be whole.
     fn handle_dropped(&mut self, routed: &Routed) {
+        if matches!(routed.input, Input::Sampled { .. }) {
+            return;
+        }
         if let Some(instrument) = routed.instrument {
             self.dropped.inc();
             self.router.handle_harm(Harm::One(instrument));

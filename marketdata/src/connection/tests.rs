@@ -1,3 +1,4 @@
+use runtime::telemetry::Tracer;
 use wire::{Side, Trade};
 
 use super::*;
@@ -26,6 +27,7 @@ fn connection(when_full: WhenFull, len: usize) -> (Connection, mpsc::Receiver<In
         carriage: Carriage::new(1),
         clocks: Mutex::default(),
         begun: Instant::now(),
+        tracer: Tracer::off(),
     };
     let (inbox_in, inbox) = mpsc::channel(len);
     let (reports, _) = mpsc::channel(1);
@@ -71,6 +73,7 @@ async fn deliver(when_full: WhenFull, len: usize) -> (Vec<&'static str>, u64) {
                 Input::Loss { .. } => "loss",
                 Input::Down { .. } => "down",
                 Input::Reference { .. } => "reference",
+                Input::Sampled { .. } => "sampled",
             });
         }
         names

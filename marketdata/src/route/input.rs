@@ -1,6 +1,7 @@
 // Pure: what a router hands to a shard.
 #![deny(clippy::disallowed_methods)]
 
+use runtime::telemetry::TraceContext;
 use wire::Trade;
 
 use crate::venue::InstrumentIndex;
@@ -57,6 +58,16 @@ pub enum Input {
         /// Which.
         series: u32,
     },
+    /// The instrument's next trade is sampled: its bars are part of a trace. Apart from the trade, so that one that is
+    /// not sampled bears nothing.
+    Sampled {
+        /// Of which of the shard's instruments.
+        series: u32,
+        /// The trade's.
+        trade_id: u64,
+        /// The frame that it came in.
+        context: TraceContext,
+    },
 }
 
 impl Input {
@@ -66,7 +77,7 @@ impl Input {
     pub const fn may_drop(&self) -> bool {
         matches!(
             self,
-            Self::Trade { .. } | Self::Reference { .. } | Self::Clock { .. }
+            Self::Trade { .. } | Self::Reference { .. } | Self::Clock { .. } | Self::Sampled { .. }
         )
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use runtime::telemetry::TraceContext;
 use wire::Trade;
 
 use crate::clock::{Judged, VenueClock};
@@ -135,6 +136,32 @@ impl Router {
             Event::Sequence { number } => self.handle_sequence(number),
             _ => {}
         }
+    }
+
+    /// A frame said this, and is sampled: its context goes before the trade, wherever that goes.
+    pub fn handle_sampled(&mut self, event: &Event, context: TraceContext) {
+        let Event::Trade {
+            instrument,
+            trade,
+            event_time_ms,
+        } = *event
+        else {
+            return self.handle_event(event);
+        };
+        let judged = self.handle_venue_time(event_time_ms);
+        let sampled = Input::Sampled {
+            series: self.places[instrument.at()].series,
+            trade_id: trade.id,
+            context,
+        };
+        if judged == Judged::Claimed {
+            if self.claimed.len() < CLAIMED_MAX {
+                self.claimed.push_back((instrument, sampled));
+            }
+        } else {
+            self.push_trade(instrument, sampled);
+        }
+        self.route_trade(judged, instrument, trade, event_time_ms);
     }
 
     /// The other connections of the feed show this time, or there are none: this one does not start ahead of them.

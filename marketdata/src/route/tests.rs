@@ -77,6 +77,9 @@ fn drain(router: &mut Router) -> Vec<String> {
             Input::Clock { feed, venue_ms } => format!("{shard} clock {feed} {venue_ms}"),
             Input::Up { series, venue_ms } => format!("{shard}/{series} up {venue_ms}"),
             Input::Down { series } => format!("{shard}/{series} down"),
+            Input::Sampled {
+                series, trade_id, ..
+            } => format!("{shard}/{series} sampled {trade_id}"),
         }
     };
     std::iter::from_fn(|| router.poll_routed())
@@ -447,4 +450,32 @@ fn a_hole_in_the_numbering_is_told_before_the_message_that_shows_it() {
     }
     assert_eq!(router.poll_messages_lost(), 2 + (u64::MAX - 14));
     assert_eq!(router.poll_messages_lost(), 0);
+}
+
+#[test]
+fn a_sampled_trades_context_goes_before_it_wherever_it_goes() {
+    let mut router = router();
+    router.handle_subscribed(A);
+    let context = runtime::telemetry::new_trace();
+    // It waits with its trade until the time is sure and the instrument is up.
+    router.handle_sampled(&live(A, 7, 1_000), context);
+    assert_eq!(drain(&mut router), [""; 0]);
+    router.handle_event(&clock(1_001));
+    let routed = drain(&mut router);
+    let place = |text: &str| routed.iter().position(|routed| routed.contains(text));
+    assert!(place("up") < place("sampled 7"), "{routed:?}");
+    assert_eq!(
+        place("sampled 7").map(|at| at + 1),
+        place("trade 7"),
+        "{routed:?}"
+    );
+    router.handle_sampled(&live(A, 8, 1_001), context);
+    let routed = drain(&mut router);
+    assert!(routed[0].contains("sampled 8"), "{routed:?}");
+    assert!(routed[1].contains("trade 8"), "{routed:?}");
+}
+
+#[test]
+fn an_input_is_no_larger_for_what_is_seldom() {
+    assert_eq!(size_of::<Input>(), 80);
 }

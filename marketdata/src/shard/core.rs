@@ -1,91 +1,114 @@
-// Pure: one shard's inputs become numbered bars.
+// Pure: one shard's inputs become closes and open bars.
 #![deny(clippy::disallowed_methods)]
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
+use serde_json::value::RawValue;
 use wire::{Bar, Instrument, Interval, Trade};
 
 use crate::aggregate::{
-    Closed, Config, Counters, Engine, Event, FeedIndex, OpenBar, SeriesIndex, TradeOutcome,
+    Closed, Config, Counters, Engine, Event, FeedIndex, OpenBar, SeriesIndex, SeriesSnapshot,
+    TradeOutcome,
 };
 use crate::listing::Listed;
-use crate::publish::{Content, Numberer, Spool, Spooled};
+use crate::owner::{Close, Snapshot, Snapshots};
+use crate::publish::{Content, Names, Numbers};
+use crate::roster::Member;
 use crate::route::Input;
 
 /// A shard's engine, with what joins it to connections on one side and to topics on the other.
 ///
-/// After [`Core::handle_input`] the shell calls [`Core::collect`] until it gives less than it was asked for, and
-/// [`Core::poll_event`] until it gives nothing.
+/// After each [`Core::handle_input`] the shell takes closes from [`Core::poll_close`] and events from
+/// [`Core::poll_event`] until they give nothing: a bar takes trades until it is fetched, and local scheduling must
+/// decide nothing.
 #[derive(Debug)]
 pub(crate) struct Core {
     engine: Engine,
-    intervals: Vec<Interval>,
-    series: Vec<SeriesIndex>,
-    /// The way back; looked up only.
+    names: Names,
+    members: Vec<Held>,
+    /// The newest series of each instrument; looked up only.
+    of: HashMap<Instrument, usize>,
+    /// The way back from the engine; looked up only.
     places: HashMap<SeriesIndex, usize>,
-    /// How many connections carry each instrument.
-    connections: Vec<u32>,
-    /// The time of each instrument's newest trade, in Unix milliseconds.
-    newest_ms: Vec<i64>,
     feeds: BTreeMap<u32, FeedIndex>,
-    /// Bars that are closed and have no number yet, oldest first.
-    closed: VecDeque<(SeriesIndex, Closed)>,
-    numberer: Numberer,
-    spool: Spool,
 }
 
-/// Bars that are closed before the shell asks for them. A bar takes trades until it is fetched, so that each input
-/// fetches what it closes: local scheduling decides nothing. That is what one tick closes, of four thousand
-/// instruments in four intervals at midnight. Some 200 bytes each: 3 MB. When it is full, further bars stay in the
-/// engine, which makes them one by one, and see [`Core::is_backlogged`].
-const CLOSED_MAX: usize = 16_384;
-
-/// An instrument of the shard, and the number of the feed that carries it.
-#[derive(Debug, Clone)]
-pub(crate) struct Member {
-    pub(crate) listed: Listed,
-    pub(crate) feed: u32,
+/// A series.
+#[derive(Debug)]
+struct Held {
+    index: SeriesIndex,
+    /// Its place in the list of everything that this process carries.
+    at: usize,
+    /// How many connections carry it.
+    connections: u32,
+    /// The time of its newest trade, in Unix milliseconds.
+    newest_ms: i64,
+    /// False once its instrument is released: what its feed still brings is passed over.
+    is_carried: bool,
 }
 
 impl Core {
-    /// `members` are in the order of their series numbers.
-    pub(crate) fn new(config: Config, epoch: u64, members: &[Member]) -> Self {
-        let mut intervals = config.intervals.clone();
-        intervals.sort_unstable();
-        intervals.dedup();
-        let mut engine = Engine::new(config);
-        let mut feeds = BTreeMap::new();
-        let mut series = Vec::with_capacity(members.len());
-        for member in members {
-            let feed = *feeds
-                .entry(member.feed)
-                .or_insert_with(|| engine.add_feed());
-            series.push(engine.add(member.listed.instrument.clone(), feed));
-        }
-        let places = series.iter().enumerate().map(|(at, &s)| (s, at)).collect();
-        let listed = members.iter().map(|member| &member.listed);
+    /// Without instruments.
+    pub(crate) fn new(config: Config, intervals: Vec<Interval>) -> Self {
         Self {
-            numberer: Numberer::new(epoch, listed, &intervals),
-            connections: vec![0; series.len()],
-            newest_ms: vec![i64::MIN; series.len()],
-            engine,
-            intervals,
-            series,
-            places,
-            feeds,
-            closed: VecDeque::new(),
-            spool: Spool::default(),
+            engine: Engine::new(config),
+            names: Names::new(intervals),
+            members: Vec::new(),
+            of: HashMap::new(),
+            places: HashMap::new(),
+            feeds: BTreeMap::new(),
         }
+    }
+
+    /// Further instruments, in the order of their series numbers.
+    pub(crate) fn handle_gained(&mut self, gained: Vec<Member>) {
+        for Member { listed, feed, at } in gained {
+            let engine = &mut self.engine;
+            let feed = *self.feeds.entry(feed).or_insert_with(|| engine.add_feed());
+            let index = engine.add(listed.instrument.clone(), feed);
+            let series = self.members.len();
+            self.places.insert(index, series);
+            // One that was let go and comes again is a new series.
+            if let Some(before) = self.of.insert(listed.instrument.clone(), series) {
+                self.members[before].is_carried = false;
+            }
+            self.names.handle_listed(listed);
+            self.members.push(Held {
+                index,
+                at,
+                connections: 0,
+                newest_ms: i64::MIN,
+                is_carried: true,
+            });
+        }
+    }
+
+    /// The series' topics have another name.
+    pub(crate) fn handle_renamed(&mut self, series: u32, listed: Listed) {
+        self.names.handle_renamed(series as usize, listed);
+    }
+
+    /// The instrument has no place here any more; gives its place in the list of everything.
+    pub(crate) fn handle_released(&mut self, instrument: &Instrument) -> Option<usize> {
+        let series = self.of.remove(instrument)?;
+        let held = &mut self.members[series];
+        held.is_carried = false;
+        Some(held.at)
+    }
+
+    /// The instruments carried, with their places in the list of everything.
+    pub(crate) fn carried(&self) -> impl Iterator<Item = (&Instrument, usize)> {
+        let carried = self.members.iter().filter(|held| held.is_carried);
+        carried.map(|held| (self.engine.instrument(held.index), held.at))
     }
 
     /// Takes an input; says what became of a trade, and of which instrument it was.
     #[inline]
     pub(crate) fn handle_input(&mut self, input: &Input) -> Option<(TradeOutcome, &Instrument)> {
-        let outcome = self.tell_engine(input);
-        self.fetch_closed();
-        match (outcome, input) {
-            (Some(outcome), Input::Trade { series, .. } | Input::Reference { series, .. }) => {
-                let index = self.series[*series as usize];
+        let outcome = self.tell_engine(input)?;
+        match *input {
+            Input::Trade { series, .. } | Input::Reference { series, .. } => {
+                let index = self.members[series as usize].index;
                 Some((outcome, self.engine.instrument(index)))
             }
             _ => None,
@@ -100,13 +123,17 @@ impl Core {
                 ref trade,
                 event_time_ms,
             } => {
-                return Some(self.handle_trade(series as usize, trade, event_time_ms));
+                let index = self.carried_index(series)?;
+                return Some(self.handle_trade(series as usize, index, trade, event_time_ms));
             }
             Input::Reference { series, ref trade } => {
-                let index = self.series[series as usize];
+                let index = self.carried_index(series)?;
                 return Some(self.engine.handle_reference(index, trade));
             }
-            Input::Loss { series } => self.engine.handle_loss(self.series[series as usize]),
+            Input::Loss { series } => {
+                let index = self.carried_index(series)?;
+                self.engine.handle_loss(index);
+            }
             Input::Clock { feed, venue_ms } => {
                 if let Some(&feed) = self.feeds.get(&feed) {
                     self.engine.handle_clock(feed, venue_ms);
@@ -114,17 +141,30 @@ impl Core {
             }
             Input::Up { series, venue_ms } => self.handle_up(series as usize, venue_ms),
             Input::Down { series } => self.handle_down(series as usize),
+            // It is the shell's, which makes spans.
+            Input::Sampled { .. } => {}
         }
         None
+    }
+
+    #[inline]
+    fn carried_index(&self, series: u32) -> Option<SeriesIndex> {
+        let held = &self.members[series as usize];
+        held.is_carried.then_some(held.index)
     }
 
     /// A trade that is refused, or whose id was seen while its time is newer than all that was seen, has a
     /// damaged number, and there is no telling which: the bars that are open now may be the ones that lack it.
     #[inline]
-    fn handle_trade(&mut self, series: usize, trade: &Trade, event_time_ms: i64) -> TradeOutcome {
-        let index = self.series[series];
+    fn handle_trade(
+        &mut self,
+        series: usize,
+        index: SeriesIndex,
+        trade: &Trade,
+        event_time_ms: i64,
+    ) -> TradeOutcome {
         let outcome = self.engine.handle_trade(index, trade, event_time_ms);
-        let newest_ms = &mut self.newest_ms[series];
+        let newest_ms = &mut self.members[series].newest_ms;
         match outcome {
             TradeOutcome::Added => *newest_ms = trade.time_ms.max(*newest_ms),
             TradeOutcome::Rejected(_) => self.engine.handle_loss(index),
@@ -138,76 +178,88 @@ impl Core {
 
     /// While a connection takes over from another, two carry the instrument: it is up from the first to the last.
     fn handle_up(&mut self, series: usize, venue_ms: i64) {
-        self.connections[series] += 1;
-        if self.connections[series] == 1 {
-            self.engine
-                .handle_series_up(self.series[series], Some(venue_ms));
+        let held = &mut self.members[series];
+        held.connections += 1;
+        if held.connections == 1 {
+            self.engine.handle_series_up(held.index, Some(venue_ms));
         }
     }
 
     fn handle_down(&mut self, series: usize) {
-        self.connections[series] = self.connections[series].saturating_sub(1);
-        if self.connections[series] == 0 {
-            self.engine.handle_series_down(self.series[series]);
+        let held = &mut self.members[series];
+        held.connections = held.connections.saturating_sub(1);
+        if held.connections == 0 {
+            self.engine.handle_series_down(held.index);
         }
     }
 
-    /// Fetches what is closed, as far as there is room. Costs next to nothing when nothing is.
-    #[inline]
-    fn fetch_closed(&mut self) {
-        while self.closed.len() < CLOSED_MAX
-            && let Some(closed) = self.engine.poll_close()
-        {
-            self.closed.push_back(closed);
-        }
-    }
-
-    /// Whether more is closed than could be fetched. Whoever can wait should, until it is collected: a trade that
-    /// is beyond the reorder window might yet find its bar open.
-    pub(crate) fn is_backlogged(&self) -> bool {
-        self.closed.len() >= CLOSED_MAX
-    }
-
-    /// Moves up to `max` closed bars to the spool; gives how many.
-    pub(crate) fn collect(&mut self, max: usize, publish_time_ms: i64) -> usize {
-        let room = Spool::LEN_MAX.saturating_sub(self.spool.len());
-        let mut collected = 0;
-        while collected < max.min(room)
-            && let Some((index, closed)) = self.closed.pop_front()
-        {
-            collected += 1;
-            if self.closed.is_empty() {
-                self.fetch_closed();
+    /// The next close or amendment.
+    pub(crate) fn poll_close(&mut self) -> Option<(Instrument, Close)> {
+        while let Some((index, bar)) = self.engine.poll_close() {
+            let series = self.places.get(&index).copied().unwrap_or_default();
+            if self.members[series].is_carried {
+                let instrument = self.engine.instrument(index).clone();
+                return Some((instrument, Close { rev: bar.rev, bar }));
             }
-            let content = self.content(index, &closed_as_open(&closed));
-            self.spool.push(Spooled {
-                series: content.series,
-                interval: content.interval,
-                bar: self.numberer.close(&content, publish_time_ms),
-            });
         }
-        self.fetch_closed();
-        collected
+        None
     }
 
-    /// The closes that wait for the bus.
-    pub(crate) fn spool(&self) -> &Spool {
-        &self.spool
-    }
-
-    /// The oldest `count` closes are on the bus.
-    pub(crate) fn handle_committed(&mut self, count: usize) {
-        for close in self.spool.handle_committed(count) {
-            self.numberer
-                .handle_committed(close.series, close.interval, close.bar.close_no);
+    /// The instrument's engine goes on from this state, as if its feed had been down since; without one it begins anew.
+    ///
+    /// # Errors
+    /// When the state cannot be read; the engine goes on from its own then.
+    pub(crate) fn handle_restore(
+        &mut self,
+        instrument: &Instrument,
+        state: Option<&Snapshot>,
+    ) -> Result<(), serde_json::Error> {
+        let Some(held) = self.of.get(instrument).map(|&series| &self.members[series]) else {
+            return Ok(());
+        };
+        match state {
+            Some(state) => {
+                let state: SeriesSnapshot = serde_json::from_str(state.get())?;
+                self.engine.restore(held.index, &state);
+            }
+            None => self.engine.reset(held.index),
         }
+        if held.connections > 0 {
+            // Alive from the next time heard on.
+            self.engine.handle_series_up(held.index, None);
+        }
+        Ok(())
     }
 
-    /// The next open bar that has changed since it was last given. To be drained before anything else is handled.
-    pub(crate) fn poll_open(&mut self, publish_time_ms: i64) -> Option<Bar> {
-        let (index, open) = self.engine.poll_open()?;
-        let content = self.content(index, &open);
-        Some(self.numberer.open(&content, publish_time_ms))
+    /// The bar of a close or an amendment.
+    pub(crate) fn close(
+        &self,
+        instrument: &Instrument,
+        close: &Close,
+        numbers: &Numbers,
+    ) -> Option<Bar> {
+        let series = *self.of.get(instrument)?;
+        let content = content(series, &closed_as_open(&close.bar));
+        self.names.close(&content, close.rev, numbers)
+    }
+
+    /// The next open bar that has changed since it was last given, with its instrument. `numbers` says under which
+    /// numbers it may be published, if it may. To be drained before anything else is handled.
+    pub(crate) fn poll_open(
+        &mut self,
+        mut numbers: impl FnMut(&Instrument, Interval) -> Option<Numbers>,
+    ) -> Option<Bar> {
+        loop {
+            let (index, open) = self.engine.poll_open()?;
+            let series = self.places.get(&index).copied().unwrap_or_default();
+            if !self.members[series].is_carried {
+                continue;
+            }
+            let instrument = self.engine.instrument(index);
+            if let Some(numbers) = numbers(instrument, open.interval) {
+                return self.names.open(&content(series, &open), &numbers);
+            }
+        }
     }
 
     /// All open bars are to be given again.
@@ -225,22 +277,33 @@ impl Core {
         let (index, event) = self.engine.poll_event()?;
         Some((self.engine.instrument(index), event))
     }
+}
 
-    fn content(&self, index: SeriesIndex, bar: &OpenBar) -> Content {
-        // Both were handed out by this engine, for its own intervals.
-        let interval = self.intervals.binary_search(&bar.interval);
-        Content {
-            series: self.places.get(&index).copied().unwrap_or_default(),
-            interval: interval.unwrap_or_default(),
-            start_ms: bar.start_ms,
-            candle: bar.candle,
-            completeness: bar.completeness,
-            event_time_ms: bar.event_time_ms,
-        }
+impl Snapshots for Core {
+    fn snapshot(&mut self, instrument: &Instrument) -> Snapshot {
+        let series = self
+            .of
+            .get(instrument)
+            .map(|&series| self.members[series].index);
+        let state = series.map(|index| self.engine.snapshot(index));
+        // A state has no map with keys that are not text, and nothing in it fails to be written; `null` is no state.
+        let json = serde_json::value::to_raw_value(&state);
+        Snapshot::new(json.unwrap_or_else(|_| RawValue::NULL.to_owned()))
     }
 }
 
-/// The two have the same fields.
+fn content(series: usize, bar: &OpenBar) -> Content {
+    Content {
+        series,
+        interval: bar.interval,
+        start_ms: bar.start_ms,
+        candle: bar.candle,
+        completeness: bar.completeness,
+        event_time_ms: bar.event_time_ms,
+    }
+}
+
+/// The two have the same fields, but for `rev`.
 fn closed_as_open(closed: &Closed) -> OpenBar {
     OpenBar {
         interval: closed.interval,

@@ -1,23 +1,40 @@
-//! The shell around one shard: inbox in, closes and open bars out to the bus.
+//! The shell around one shard: inbox in, closes and open bars out to the bus, as far as the shard is ours.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use runtime::backoff::{self, Backoff};
-use runtime::broker::{BATCH_MAX, BarMessage, Broker, CommitError, commit_alone};
-use tokio::sync::mpsc;
+use runtime::broker::{BarMessage, Bus, CommitError};
+use runtime::shutdown::Shutdown;
+use runtime::telemetry::BusCall;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::Scope;
+use wire::{Bar, Instrument, Interval, ShardId};
 
+use crate::aggregate::Config;
+use crate::carriage::Carriage;
+use crate::carrier::Control;
 use crate::metrics::{Metrics, Sparse};
-use crate::options::WhenFull;
+use crate::options::{Options, WhenFull};
+use crate::owner::{Accepted, Command, Identity, Owner, Status};
+use crate::publish::Numbers;
 use crate::route::Input;
+
+/// What it does about what its owner tells and the bus answers.
+mod act;
 
 mod core;
 
+mod ops;
+
+mod sampled;
+
 mod tally;
 
-pub(crate) use self::core::{Core, Member};
+use self::core::Core;
+use self::ops::Ops;
+use self::sampled::Sampled;
 use self::tally::Tally;
 
 /// Inputs that wait for a shard. A shard takes some two million a second: a full inbox means that it was away for
@@ -30,178 +47,294 @@ const TURN_LEN: usize = 1_024;
 /// How often all open bars are sent again, for those who missed one.
 const REPUBLISH_EVERY: Duration = Duration::from_secs(10);
 
-/// How long the last commits may take when stopping.
-const FLUSH_MAX: Duration = Duration::from_secs(3);
+/// Closes that wait for the bus before further ones stay in the engine, which makes them one by one and adds trades to
+/// them until they are taken out. That is what one tick closes, of four thousand instruments in four intervals at
+/// midnight. Some 250 bytes each: 4 MB.
+const WAITING_MAX: usize = 16_384;
 
-/// Waits between attempts to commit.
-const RETRY: backoff::Options = backoff::Options {
-    base: Duration::from_millis(50),
-    cap: Duration::from_secs(2),
-};
+/// What a shard is made of.
+pub(crate) struct ShardContext {
+    pub(crate) shard: ShardId,
+    pub(crate) options: Arc<Options>,
+    pub(crate) intervals: Vec<Interval>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) metrics: Metrics,
+    pub(crate) carriage: Carriage,
+    /// Told of each instrument that has no place here any more.
+    pub(crate) dropped: mpsc::Sender<Instrument>,
+    pub(crate) status: watch::Sender<Option<Status>>,
+    pub(crate) shutdown: Shutdown,
+}
 
 /// One shard.
 pub(crate) struct Shard {
     core: Core,
+    owner: Owner,
+    ops: Ops,
     inbox: mpsc::Receiver<Input>,
-    broker: Arc<dyn Broker>,
-    scope: Scope,
-    update_interval: Duration,
-    when_full: WhenFull,
-    metrics: Metrics,
+    control: mpsc::Receiver<Control>,
+    context: ShardContext,
     tally: Tally,
-    backoff: Backoff,
-    /// When to try again, after a commit that failed.
-    retry_at: Option<Instant>,
+    rng: fastrand::Rng,
+    /// By our clock, what is milliseconds zero.
+    begun: Instant,
+    /// Taken from the inbox and not handled: the closes have no room.
+    inputs: VecDeque<Input>,
+    /// To be told to the carrier: as many as there are instruments at most.
+    dropped: VecDeque<Instrument>,
+    /// What the owner was told of each instrument; false where it is not in here.
+    levels: BTreeMap<Instrument, bool>,
     publish_told: Sparse,
-}
-
-/// What a shard needs besides its core.
-pub(crate) struct ShardContext {
-    pub(crate) broker: Arc<dyn Broker>,
-    pub(crate) scope: Scope,
-    pub(crate) update_interval: Duration,
-    pub(crate) when_full: WhenFull,
-    pub(crate) metrics: Metrics,
-    pub(crate) rng: fastrand::Rng,
+    lost_told: Sparse,
+    waiting_told: Sparse,
+    sampled: Sampled,
 }
 
 impl Shard {
-    pub(crate) fn new(core: Core, inbox: mpsc::Receiver<Input>, context: ShardContext) -> Self {
-        let metrics = context.metrics;
+    pub(crate) fn new(
+        context: ShardContext,
+        inbox: mpsc::Receiver<Input>,
+        control: mpsc::Receiver<Control>,
+    ) -> Self {
+        let options = &context.options;
+        let mut config = Config::new(context.intervals.iter().copied());
+        let window_ms = options.reorder_window.as_millis();
+        config.reorder_window_ms = i64::try_from(window_ms).unwrap_or(i64::MAX / 4);
+        let identity = Identity {
+            owner: options.instance.clone(),
+            shard: context.shard,
+        };
+        let ttl = options.ownership.lease_ttl;
         Self {
-            core,
+            core: Core::new(config, context.intervals.clone()),
+            owner: Owner::new(identity, options.ownership.owner()),
+            ops: Ops::new(
+                Arc::clone(&context.bus),
+                options.scope.clone(),
+                context.shard,
+                ttl,
+            ),
             inbox,
-            broker: context.broker,
-            scope: context.scope,
-            update_interval: context.update_interval,
-            when_full: context.when_full,
-            tally: Tally::new(metrics.clone()),
-            metrics,
-            backoff: Backoff::new(RETRY, context.rng),
-            retry_at: None,
+            control,
+            tally: Tally::new(context.metrics.clone()),
+            rng: fastrand::Rng::new(),
+            begun: Instant::now(),
+            inputs: VecDeque::new(),
+            dropped: VecDeque::new(),
+            levels: BTreeMap::new(),
             publish_told: Sparse::default(),
+            lost_told: Sparse::default(),
+            waiting_told: Sparse::default(),
+            sampled: Sampled::new(options.tracer.clone(), &context.intervals),
+            context,
         }
     }
 
-    /// Runs until every connection has gone and everything is committed.
+    /// Runs until it is asked to stop, what it owns is committed, and its lease is given back.
     ///
     /// # Errors
     /// When the bus refuses this process's closes for good.
     pub(crate) async fn run(mut self) -> Result<(), CommitError> {
-        let mut inputs = Vec::with_capacity(TURN_LEN);
-        let mut update = tokio::time::interval(self.update_interval);
+        let shutdown = self.context.shutdown.clone();
+        let mut taken = Vec::with_capacity(TURN_LEN);
+        let mut update = tokio::time::interval(self.context.options.update_interval);
         update.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut republish = tokio::time::interval(REPUBLISH_EVERY);
+        let (mut stopping, mut is_last_told) = (false, false);
         loop {
-            let busy = self.close_due().await?;
+            self.act_on_events();
+            self.handle_inputs();
+            if stopping && !is_last_told && self.owner.ledger().is_drained() {
+                // While it is ours: the open bars as they stand.
+                is_last_told = true;
+                self.update().await;
+            }
+            self.ask();
+            if self.owner.is_stopped() {
+                break;
+            }
+            let wake = self.owner.wake_at_ms().map(|at_ms| self.instant(at_ms));
             let open = self.is_open();
-            let retry = retry(self.retry_at);
             tokio::select! {
                 biased;
-                _ = update.tick() => {
-                    self.tally.handle_counters(&self.core.counters());
-                    self.publish_open().await;
+                () = shutdown.requested(), if !stopping => {
+                    stopping = true;
+                    self.handle_stop();
                 }
+                _ = update.tick() => self.update().await,
                 _ = republish.tick() => self.core.handle_republish(),
-                () = retry, if self.retry_at.is_some() => self.retry_at = None,
-                // Also while there is much to close: a long outage must not starve what comes now.
-                taken = self.inbox.recv_many(&mut inputs, TURN_LEN), if open => {
-                    if taken == 0 {
-                        break;
+                answer = self.ops.next() => self.handle_answer(answer)?,
+                Some(control) = self.control.recv() => self.handle_control(control),
+                () = sleep_until(wake), if wake.is_some() => {}
+                count = self.inbox.recv_many(&mut taken, TURN_LEN), if open => {
+                    if count == 0 {
+                        // Nobody is left to bring anything.
+                        self.handle_stop();
+                        stopping = true;
                     }
-                    self.handle_inputs(&mut inputs);
+                    self.inputs.extend(taken.drain(..));
                 }
-                () = std::future::ready(()), if busy => {}
+            }
+            self.tell_dropped();
+        }
+        Ok(())
+    }
+
+    /// What the owner wants to know of the bus, or to commit.
+    fn ask(&mut self) {
+        loop {
+            let now_ms = self.now_ms();
+            let command = self
+                .owner
+                .poll_command(now_ms, unix_ms(), &mut self.rng, &mut self.core);
+            match command {
+                Some(Command::Lease(command)) => self.ops.ask_lease(command),
+                Some(Command::Read {
+                    ticket,
+                    instruments,
+                }) => self.ops.ask_checkpoints(ticket, &instruments),
+                Some(Command::Commit { ticket, batch }) => {
+                    let commit = self.commit(&batch);
+                    self.ops
+                        .ask_commit(ticket, commit, self.sampled.tracer.clone());
+                }
+                None => return,
             }
         }
-        self.flush().await
     }
 
-    /// Whether inputs are taken. A replay waits until the bars that are closed have been fetched; a live market
-    /// does not wait, and would be dropped.
+    /// Whether inputs are taken. A market that waits for its reader waits until the bars that it makes have an owner, and
+    /// until those that are closed have gone; a live market does not wait, and would be dropped.
     fn is_open(&self) -> bool {
-        let waits = self.when_full == WhenFull::Wait && self.core.is_backlogged();
-        !waits && !self.core.spool().is_full()
+        match self.context.options.when_full {
+            WhenFull::DropNewest => true,
+            WhenFull::Wait => self.inputs.is_empty() && self.has_room() && !self.is_unowned(),
+        }
     }
 
-    fn handle_inputs(&mut self, inputs: &mut Vec<Input>) {
-        for input in inputs.drain(..) {
+    fn has_room(&self) -> bool {
+        self.owner.ledger().pending_len() < WAITING_MAX
+    }
+
+    fn is_unowned(&self) -> bool {
+        let mut carried = self.core.carried();
+        carried.any(|(instrument, _)| self.owner.may_publish(instrument).is_none())
+    }
+
+    fn handle_inputs(&mut self) {
+        self.hand_over();
+        while (self.context.options.when_full == WhenFull::DropNewest || self.has_room())
+            && let Some(input) = self.inputs.pop_front()
+        {
+            self.sampled.handle_input(&input);
             if let Some((outcome, instrument)) = self.core.handle_input(&input) {
                 self.tally.handle_outcome(outcome, instrument);
+                self.sampled.handle_outcome(&input, outcome, instrument);
             }
-            // At once: the engine keeps no more than a few hundred of an instrument.
+            self.hand_over();
             while let Some((instrument, event)) = self.core.poll_event() {
                 self.tally.handle_event(instrument, event);
             }
         }
     }
 
-    /// Numbers and commits a batch of what is closed. Gives whether there may be more at once.
-    async fn close_due(&mut self) -> Result<bool, CommitError> {
-        let collected = self.core.collect(BATCH_MAX, wall_ms());
-        if self.retry_at.is_none() {
-            self.commit().await?;
-        }
-        Ok(collected == BATCH_MAX && self.retry_at.is_none())
-    }
-
-    async fn commit(&mut self) -> Result<(), CommitError> {
-        while !self.core.spool().is_empty() {
-            let batch: Vec<BarMessage> = self
-                .core
-                .spool()
-                .batch(BATCH_MAX / 2)
-                .map(|close| BarMessage::new(&self.scope, close.bar.clone()))
-                .collect();
-            match commit_alone(self.broker.as_ref(), &batch).await {
-                Ok(_) => self.handle_committed(&batch),
-                Err(error) if error.is_terminal() => return Err(error),
-                Err(error) => {
-                    let delay = self.backoff.next_delay();
-                    self.retry_at = Some(Instant::now() + delay);
-                    self.metrics.publish_failed.inc();
-                    if let Some(count) = self.publish_told.tell() {
-                        tracing::warn!(count, %error, waiting = self.core.spool().len(), "closes not committed");
-                    }
-                    break;
-                }
+    /// What the engine has closed goes to the owner at once, with the state that goes with it: a bar takes trades until
+    /// it is taken out, and local scheduling must decide nothing.
+    fn hand_over(&mut self) {
+        while self.has_room()
+            && let Some((instrument, close)) = self.core.poll_close()
+        {
+            let bar = &close.bar;
+            self.sampled
+                .handle_close(&instrument, bar.interval, bar.start_ms);
+            let accepted = self.owner.handle_close(&instrument, close, &mut self.core);
+            if accepted == Accepted::Lost
+                && let Some(count) = self.lost_told.tell()
+            {
+                tracing::debug!(%instrument, count, "a close that does not follow: to be made again from the checkpoint");
             }
         }
-        let waiting = i64::try_from(self.core.spool().len()).unwrap_or(i64::MAX);
-        self.metrics.closes_waiting.set(waiting);
-        Ok(())
     }
 
-    fn handle_committed(&mut self, batch: &[BarMessage]) {
-        self.backoff.reset();
-        self.core.handle_committed(batch.len());
-        let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-        self.metrics.closes_committed.inc_by(count);
-        let now_ms = wall_ms();
-        for message in batch {
-            let delay_ms = u64::try_from(now_ms - message.bar.end_ms()).unwrap_or(0);
-            self.metrics
-                .bar_close_delay
-                .observe(Duration::from_millis(delay_ms).as_secs_f64());
+    fn handle_stop(&mut self) {
+        // What is in the inbox has come before the stop.
+        while let Ok(input) = self.inbox.try_recv() {
+            self.inputs.push_back(input);
         }
+        self.inbox.close();
+        self.handle_inputs();
+        let now_ms = self.now_ms();
+        self.owner.handle_stop(now_ms);
+    }
+
+    /// What is looked at from time to time: levels, counts, open bars.
+    async fn update(&mut self) {
+        let carried: Vec<(Instrument, bool)> = self
+            .core
+            .carried()
+            .map(|(instrument, at)| {
+                let is_level = self.context.carriage.is_settled(at);
+                (instrument.clone(), is_level)
+            })
+            .collect();
+        for (instrument, is_level) in carried {
+            self.tell_level(&instrument, is_level);
+        }
+        self.tally.handle_counters(&self.core.counters());
+        let waiting = self.owner.ledger().pending_len();
+        let metrics = &self.context.metrics;
+        metrics
+            .closes_waiting
+            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        let status = self.owner.status(self.now_ms());
+        metrics.set_shard(self.context.shard, &status);
+        self.context.status.send_if_modified(|before| {
+            let changed = before.as_ref() != Some(&status);
+            if changed {
+                *before = Some(status);
+            }
+            changed
+        });
+        self.publish_open().await;
     }
 
     async fn publish_open(&mut self) {
-        let now_ms = wall_ms();
-        let bars: Vec<BarMessage> = std::iter::from_fn(|| self.core.poll_open(now_ms))
-            .map(|bar| BarMessage::new(&self.scope, bar))
+        let publish_time_ms = wall_ms();
+        let scope = &self.context.options.scope;
+        let owner = &self.owner;
+        let numbers = |instrument: &Instrument, interval: Interval| {
+            let place = owner.ledger().frontier(instrument)?.place(interval);
+            Some(Numbers {
+                epoch: owner.may_publish(instrument)?,
+                close_no: place.map_or(0, |place| place.close_no),
+                publish_time_ms,
+            })
+        };
+        let (core, sampled) = (&mut self.core, &mut self.sampled);
+        let message = |bar: Bar| {
+            let trace = sampled.take_open(&bar.instrument, bar.interval, bar.start_ms);
+            BarMessage::new(scope, bar).with_trace(trace)
+        };
+        let mut bars: Vec<BarMessage> = std::iter::from_fn(|| core.poll_open(numbers))
+            .map(message)
             .collect();
         if bars.is_empty() {
             return;
         }
-        match self.broker.publish_open(&bars).await {
+        let tracer = &self.sampled.tracer;
+        let bus = self.context.bus.as_ref();
+        let call = BusCall::publish(tracer, &mut bars);
+        let sent = bus.publish_open(&bars).await;
+        let error = sent.as_ref().err().map(|error| error as &dyn Display);
+        call.end(tracer, bus, &bars, error);
+        match sent {
             Ok(()) => {
                 let count = u64::try_from(bars.len()).unwrap_or(u64::MAX);
-                self.metrics.open_published.inc_by(count);
+                self.context.metrics.open_published.inc_by(count);
             }
             // Nothing is kept: they are sent again within seconds, newer.
             Err(error) => {
-                self.metrics.publish_failed.inc();
+                self.context.metrics.publish_failed.inc();
                 if let Some(count) = self.publish_told.tell() {
                     tracing::warn!(count, %error, "open bars not sent");
                 }
@@ -209,31 +342,19 @@ impl Shard {
         }
     }
 
-    /// The last closes, then the open bars as they stand.
-    async fn flush(mut self) -> Result<(), CommitError> {
-        let deadline = Instant::now() + FLUSH_MAX;
-        loop {
-            let busy = self.close_due().await?;
-            match self.retry_at.take() {
-                None if !busy => break,
-                None => {}
-                Some(at) if at >= deadline => {
-                    tracing::warn!(
-                        closes = self.core.spool().len(),
-                        "closes not committed, gone"
-                    );
-                    break;
-                }
-                Some(at) => tokio::time::sleep_until(at).await,
-            }
-        }
-        self.tally.handle_counters(&self.core.counters());
-        self.publish_open().await;
-        Ok(())
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn instant(&self, at_ms: u64) -> Instant {
+        self.begun + Duration::from_millis(at_ms.min(FAR_MS))
     }
 }
 
-async fn retry(at: Option<Instant>) {
+/// What is further away, a century, is never; a runtime's clock may not reach it.
+const FAR_MS: u64 = 100 * 365 * 86_400_000;
+
+async fn sleep_until(at: Option<Instant>) {
     if let Some(at) = at {
         tokio::time::sleep_until(at).await;
     }
@@ -245,6 +366,11 @@ pub(crate) fn wall_ms() -> i64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Our clock, for a claim: one that goes backwards makes none lower.
+fn unix_ms() -> u64 {
+    u64::try_from(wall_ms()).unwrap_or(0)
 }
 
 #[cfg(test)]

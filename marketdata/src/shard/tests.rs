@@ -2,17 +2,20 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use runtime::broker::memory::MemoryBroker;
 use runtime::broker::{
-    CheckpointSubject, CloseStart, CloseSubscription, Commit, Committed, OpenSubscription,
-    PublishError, ReadError, Replay, StoredCheckpoint, SubscribeError,
+    Broker, CheckpointSubject, CloseStart, CloseSubscription, Commit, Committed, LeaseEntry,
+    LeaseError, Leases, OpenSubscription, PublishError, ReadError, Replay, StoredCheckpoint,
+    SubscribeError,
 };
+use tokio::sync::oneshot;
 use wire::subject::Kind;
-use wire::{Interval, Side, Subject, SubjectFilter, Trade};
+use wire::{Interval, Scope, Side, Subject, SubjectFilter, Trade};
 
 use super::*;
-use crate::aggregate::Config;
 use crate::listing;
+use crate::roster::{Member, ShardChange};
 
 const T0: i64 = 1_723_161_240_000;
 
@@ -79,6 +82,23 @@ impl Broker for Flaky {
     }
 }
 
+#[async_trait]
+impl Leases for Flaky {
+    async fn lease(&self, scope: &Scope, shard: ShardId) -> Result<Option<LeaseEntry>, LeaseError> {
+        self.bus.lease(scope, shard).await
+    }
+
+    async fn write_lease(
+        &self,
+        scope: &Scope,
+        shard: ShardId,
+        value: Bytes,
+        expect: u64,
+    ) -> Result<u64, LeaseError> {
+        self.bus.write_lease(scope, shard, value, expect).await
+    }
+}
+
 fn busy() -> CommitError {
     CommitError::TooManySubjects { max: 1 }
 }
@@ -91,26 +111,47 @@ fn shard(
 ) -> (Shard, Arc<Flaky>, Scope) {
     let venue = "binance-spot".parse().unwrap();
     let symbols = ["BTC-USDT".parse().unwrap()];
-    let members: Vec<Member> = listing::list([(&venue, &symbols[..])])
+    let gained: Vec<Member> = listing::list([(&venue, &symbols[..])])
         .into_iter()
-        .map(|listed| Member { listed, feed: 0 })
+        .map(|listed| Member {
+            listed,
+            feed: 0,
+            at: 0,
+        })
         .collect();
-    let broker = Arc::new(Flaky {
+    let bus = Arc::new(Flaky {
         bus: MemoryBroker::default(),
         refusals: Mutex::new(refusals),
         committed: AtomicUsize::new(0),
     });
     let scope = Scope::new("test", "local").unwrap();
+    let mut options = Options::new(Vec::new(), vec![Interval::S1], scope.clone());
+    options.when_full = when_full;
+    options.ownership.unlevel_wait = Duration::ZERO;
+    let (dropped, _) = mpsc::channel(1);
     let context = ShardContext {
-        broker: broker.clone(),
-        scope: scope.clone(),
-        update_interval: Duration::from_millis(250),
-        when_full,
+        shard: ShardId(0),
+        options: Arc::new(options),
+        intervals: vec![Interval::S1],
+        bus: bus.clone(),
         metrics: Metrics::default(),
-        rng: fastrand::Rng::with_seed(1),
+        carriage: Carriage::new(1),
+        dropped,
+        status: watch::Sender::new(None),
+        shutdown: Shutdown::new(),
     };
-    let core = Core::new(Config::new([Interval::S1]), 1, &members);
-    (Shard::new(core, inbox, context), broker, scope)
+    let (control_in, control) = mpsc::channel(1);
+    let (taken, _) = oneshot::channel();
+    let change = ShardChange {
+        mine: gained
+            .iter()
+            .map(|member| member.listed.instrument.clone())
+            .collect(),
+        gained,
+        ..ShardChange::default()
+    };
+    control_in.try_send(Control { change, taken }).unwrap();
+    (Shard::new(context, inbox, control), bus, scope)
 }
 
 fn first_trade() -> Input {
@@ -127,18 +168,21 @@ fn first_trade() -> Input {
     }
 }
 
-/// Runs a shard over a few minutes of ticks, until its inbox closes. Gives its end, the numbers of the closes that
+/// Runs a shard over a few minutes of ticks, until it is asked to stop. Gives its end, the numbers of the closes that
 /// are on the bus, and the open bars.
 async fn run(refusals: Vec<CommitError>) -> (Result<(), CommitError>, Vec<u64>, Vec<BarMessage>) {
     let (inbox_in, inbox) = mpsc::channel(INBOX_LEN);
     let (shard, broker, scope) = shard(refusals, inbox, WhenFull::Wait);
+    let shutdown = shard.context.shutdown.clone();
     let feed = async move {
         let up = Input::Up {
             series: 0,
             venue_ms: T0,
         };
         for input in [up, first_trade()] {
-            inbox_in.send(input).await.unwrap();
+            if inbox_in.send(input).await.is_err() {
+                return;
+            }
         }
         for second in 1..=302 {
             let venue_ms = T0 + second * 1_000;
@@ -148,6 +192,7 @@ async fn run(refusals: Vec<CommitError>) -> (Result<(), CommitError>, Vec<u64>, 
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        shutdown.trigger();
     };
     let (end, ()) = tokio::join!(shard.run(), feed);
     let filter = SubjectFilter::all(Kind::Committed, &scope);

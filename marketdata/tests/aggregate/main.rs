@@ -16,6 +16,8 @@ mod doubts;
 
 mod properties;
 
+mod snapshots;
+
 mod shards;
 
 mod recorded;

@@ -10,22 +10,22 @@ use wire::{Candle, Completeness, Interval, Trade};
 use crate::oracle::{self, Bars};
 use crate::support::{DAY_MS, Op, run, trade};
 
-const INTERVALS: &str = "1s 2s 3s 10s 1m 5m";
-const WINDOW_MS: i64 = 2_000;
+pub(crate) const INTERVALS: &str = "1s 2s 3s 10s 1m 5m";
+pub(crate) const WINDOW_MS: i64 = 2_000;
 /// After everything, so that all bars close.
-const END_MS: i64 = 1_200_000;
+pub(crate) const END_MS: i64 = 1_200_000;
 
 /// One trade: time since the one before, how much later than made it arrives, whether it comes a second time
 /// and how much later, and its id's displacement in time.
 #[derive(Debug, Clone)]
-struct Made {
-    wait: i64,
-    delay: i64,
+pub(crate) struct Made {
+    pub(crate) wait: i64,
+    pub(crate) delay: i64,
     again: Option<i64>,
     shift: i64,
 }
 
-fn made() -> impl Strategy<Value = Made> {
+pub(crate) fn made() -> impl Strategy<Value = Made> {
     let wait = prop_oneof![
         4 => 0..3i64,
         4 => 0..700i64,
@@ -43,7 +43,7 @@ fn made() -> impl Strategy<Value = Made> {
 }
 
 /// The trades in order of their times; ids follow the times, or run against them by up to the window.
-fn trades(made: &[Made], against: bool) -> Vec<Trade> {
+pub(crate) fn trades(made: &[Made], against: bool) -> Vec<Trade> {
     let mut at = 0;
     let mut times: Vec<(i64, i64)> = Vec::new();
     for made in made {
@@ -61,21 +61,21 @@ fn trades(made: &[Made], against: bool) -> Vec<Trade> {
 }
 
 /// Nothing ticks between the trades here, so that any step of the clock is to be believed.
-fn config(intervals: &str) -> Config {
+pub(crate) fn config(intervals: &str) -> Config {
     Config {
         clock_step_max_ms: 86_400_000,
         ..crate::support::config(intervals)
     }
 }
 
-fn step(trade: &Trade) -> Op {
+pub(crate) fn step(trade: &Trade) -> Op {
     let at = trade.time_ms - DAY_MS;
     let (id, event) = (trade.id, at);
     Op::Trade { id, at, event }
 }
 
 /// Steps in order of arrival, with the venue's clock ticking in between where asked.
-fn arrivals(made: &[Made], trades: &[Trade], tick_ms: Option<i64>) -> Vec<(i64, Op)> {
+pub(crate) fn arrivals(made: &[Made], trades: &[Trade], tick_ms: Option<i64>) -> Vec<(i64, Op)> {
     let mut steps = Vec::new();
     for (made, trade) in made.iter().zip(trades) {
         let at = trade.time_ms - DAY_MS + made.delay;
@@ -92,7 +92,7 @@ fn arrivals(made: &[Made], trades: &[Trade], tick_ms: Option<i64>) -> Vec<(i64, 
     steps
 }
 
-fn whole(steps: impl IntoIterator<Item = Op>) -> Vec<Op> {
+pub(crate) fn whole(steps: impl IntoIterator<Item = Op>) -> Vec<Op> {
     let mut ops = vec![Op::Up(Some(0))];
     ops.extend(steps);
     ops.push(Op::Clock(END_MS));
@@ -100,7 +100,7 @@ fn whole(steps: impl IntoIterator<Item = Op>) -> Vec<Op> {
 }
 
 /// By interval and start; panics unless every bucket came once, in order.
-fn collect(closed: &[Closed]) -> Bars {
+pub(crate) fn collect(closed: &[Closed]) -> Bars {
     let mut next: BTreeMap<Interval, i64> = BTreeMap::new();
     let mut bars = Bars::new();
     for bar in closed {
@@ -113,14 +113,14 @@ fn collect(closed: &[Closed]) -> Bars {
     bars
 }
 
-fn expected(config: &Config, trades: &[Trade]) -> Bars {
+pub(crate) fn expected(config: &Config, trades: &[Trade]) -> Bars {
     let bars = config.intervals.iter();
     bars.flat_map(|&interval| oracle::bars(interval, trades, END_MS - WINDOW_MS))
         .collect()
 }
 
 /// The first longer bar that does not equal the roll-up of the shorter ones it spans, in candle and completeness.
-fn roll_up_differs(config: &Config, bars: &Bars) -> Option<String> {
+pub(crate) fn roll_up_differs(config: &Config, bars: &Bars) -> Option<String> {
     for (&(long, start), (candle, completeness)) in bars {
         for &short in &config.intervals {
             if short >= long || !long.is_multiple_of(short) {
@@ -149,7 +149,7 @@ fn roll_up_differs(config: &Config, bars: &Bars) -> Option<String> {
 }
 
 /// Fewer where the debug build makes a case slow; `PROPTEST_CASES` raises it.
-fn cases() -> ProptestConfig {
+pub(crate) fn cases() -> ProptestConfig {
     ProptestConfig {
         cases: ProptestConfig::default().cases.min(128).max(
             std::env::var("PROPTEST_CASES")

@@ -8,6 +8,7 @@ use wire::subject::Kind;
 use wire::{Bar, Scope, Subject};
 
 use super::error::DecodeError;
+use crate::telemetry::TraceContext;
 
 /// One bar on its way: decoded once and encoded once, then shared by whoever holds it. Its three
 /// parts agree, which is why only the constructors here can make one.
@@ -20,6 +21,8 @@ pub struct BarMessage {
     pub bar: Arc<Bar>,
     /// The bar's text, under the topic that the bar names.
     pub json: Bytes,
+    /// The trace that it is part of, where it is sampled. It travels beside the text, not in it: on NATS as a header.
+    pub trace: Option<TraceContext>,
 }
 
 impl BarMessage {
@@ -30,7 +33,14 @@ impl BarMessage {
             subject: Subject::new(kind_of(&bar), scope, &bar.instrument, bar.interval),
             json: Bytes::from(bar.encode()),
             bar: Arc::new(bar),
+            trace: None,
         }
+    }
+
+    /// The same bar, as part of a trace or of none.
+    #[must_use]
+    pub fn with_trace(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
     }
 
     /// Reads a bar from the bus; its text is kept as it came.
@@ -51,6 +61,7 @@ impl BarMessage {
             subject,
             bar: Arc::new(bar),
             json,
+            trace: None,
         })
     }
 }

@@ -47,6 +47,11 @@ pub const BATCH_MAX: usize = 1_000;
 /// A bus. Publishers never wait for a slow subscriber.
 #[async_trait]
 pub trait Broker: Send + Sync + 'static {
+    /// Which kind of bus it is, as traces name it.
+    fn system(&self) -> &'static str {
+        "memory"
+    }
+
     /// Sends open bars, at most once, and keeps the last one of each subject. A bar that is older
     /// than one that was sent before on this broker, by [`wire::Bar::open_order`], is dropped
     /// without an error: the sender has been overtaken. Between processes only subscribers can tell,

@@ -19,3 +19,7 @@ mod elsewhere;
 mod bad_input;
 
 mod binary;
+
+mod traces;
+
+mod documents;

@@ -98,7 +98,7 @@ fn links(text: &str, folder: &Path) -> Vec<String> {
 }
 
 fn is_word(word: &str) -> bool {
-    !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase())
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
 }
 
 #[cfg(test)]
@@ -123,6 +123,14 @@ mod tests {
         check(
             "`cargo xtask deploy`",
             &["there is no `cargo xtask deploy`"],
+        );
+        check(
+            "`cargo xtask cluster-local` `cargo xtask faults --runs 9`",
+            &[],
+        );
+        check(
+            "`cargo xtask cluster-far`",
+            &["there is no `cargo xtask cluster-far`"],
         );
         check(
             "`cargo xtask demo --turbo`",

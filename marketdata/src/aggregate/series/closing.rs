@@ -16,16 +16,26 @@ impl Series {
             self.feed = Feed::Alive;
             self.marks.handle_up(time_ms);
             if self.open_from_ms == i64::MAX {
-                for lane in &mut self.lanes {
-                    lane.handle_origin(time_ms);
-                }
-                self.refresh_bounds();
+                self.begin(time_ms);
             }
         }
         // While the feed is down, time stands still: nothing may close by it.
         if self.feed == Feed::Alive {
             self.clock.advance(time_ms);
         }
+    }
+
+    /// Bars begin, of every interval that has none yet. Where others have, this one was added since: the trades of
+    /// its first bucket that they hold are not in it.
+    fn begin(&mut self, time_ms: i64) {
+        let added = self.lanes.iter().any(Lane::has_origin);
+        for lane in self.lanes.iter_mut().filter(|lane| !lane.has_origin()) {
+            lane.handle_origin(time_ms);
+            if added && lane.origin_ms() < time_ms {
+                lane.bucket_mut(time_ms).lacks = true;
+            }
+        }
+        self.refresh_bounds();
     }
 
     /// Tells what can no longer turn out to be harmless.
@@ -101,6 +111,14 @@ impl Series {
         self.clock.now_ms().is_some_and(settled)
             && !self.ids.in_doubt(start_ms, end_ms, self.slack_ms())
             && !self.marks.in_doubt(start_ms, end_ms)
+    }
+
+    /// From when on trades may be missing if the feed is lost now; `None` where it is lost already.
+    pub(super) fn outage_from_ms(&self) -> Option<i64> {
+        let now = self.clock.now_ms().filter(|_| self.feed == Feed::Alive)?;
+        let newest = self.ids.newest_ms().unwrap_or(i64::MIN);
+        let from_ms = newest.saturating_sub(self.slack_ms());
+        Some(from_ms.max(now - self.window_ms()))
     }
 
     pub(super) fn newest_ms(&self) -> Option<i64> {

@@ -6,6 +6,7 @@ use wire::Trade;
 use super::{Feed, Series};
 use crate::aggregate::event::{Event, Rejection, TradeOutcome};
 use crate::aggregate::ids::{Jump, Place};
+use crate::aggregate::snapshot::DoubtSnapshot;
 
 /// A trade whose id stands alone. The next one tells whether it was damaged or the venue counts on from there.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,30 @@ pub(super) struct Doubt {
 
 /// A venue stamps a message after the trades in it. More than a second the other way is damage, not rounding.
 const AHEAD_MAX_MS: i64 = 1_000;
+
+impl Doubt {
+    pub(super) fn snapshot(&self) -> DoubtSnapshot {
+        DoubtSnapshot::new(
+            &self.trade,
+            self.jump == Jump::Ahead,
+            self.heard_ms,
+            self.held,
+        )
+    }
+
+    pub(super) fn restore(snapshot: &DoubtSnapshot) -> Self {
+        Self {
+            trade: snapshot.trade(),
+            jump: if snapshot.ahead {
+                Jump::Ahead
+            } else {
+                Jump::Back
+            },
+            heard_ms: snapshot.heard,
+            held: snapshot.held,
+        }
+    }
+}
 
 impl Series {
     /// Judges a live trade's times and moves the clock by what is believed of them.
@@ -187,8 +212,13 @@ impl Series {
     /// Marks what is open of a stretch of time, both ends included. What is closed stays as it is; so must then
     /// the longer bars over it.
     pub(super) fn mark_stretch(&mut self, from_ms: i64, to_ms: i64) {
-        let from_ms = from_ms.max(self.open_from_ms).min(to_ms);
+        let from_ms = self.open_part_ms(from_ms, to_ms);
         self.marks
             .handle_gap(from_ms, to_ms, self.closed_until_ms());
+    }
+
+    /// Where the part of a stretch begins that is open in all intervals.
+    pub(super) fn open_part_ms(&self, from_ms: i64, to_ms: i64) -> i64 {
+        from_ms.max(self.open_from_ms).min(to_ms)
     }
 }

@@ -10,6 +10,9 @@ mod doubts;
 /// What the venue's clock settles.
 mod closing;
 
+/// As plain data, and back.
+mod restore;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -135,13 +138,8 @@ impl Series {
     /// No trade will come until the feed is up again. What was under way is lost, so that the last reorder
     /// window is in doubt too; after the newest id seen, that is.
     pub fn handle_feed_down(&mut self) {
-        if self.feed == Feed::Alive
-            && let Some(now) = self.clock.now_ms()
-        {
-            let newest = self.ids.newest_ms().unwrap_or(i64::MIN);
-            let from = newest.saturating_sub(self.slack_ms());
-            let from = from.max(now - self.window_ms());
-            self.marks.handle_down(from, self.closed_until_ms());
+        if let Some(from_ms) = self.outage_from_ms() {
+            self.marks.handle_down(from_ms, self.closed_until_ms());
         }
         self.feed = Feed::Down;
     }
@@ -177,6 +175,7 @@ impl Series {
             start_ms: start,
             candle,
             completeness: of_parts(&candle, lacks).merge(self.marks.of(start, end)),
+            rev: 0,
             event_time_ms: newest,
         })
     }

@@ -10,9 +10,29 @@ fn core() -> Core {
     let symbols = ["BTC-USDT".parse().unwrap()];
     let members: Vec<Member> = listing::list([(&venue, &symbols[..])])
         .into_iter()
-        .map(|listed| Member { listed, feed: 3 })
+        .map(|listed| Member {
+            listed,
+            feed: 3,
+            at: 0,
+        })
         .collect();
-    Core::new(Config::new([Interval::S1]), 7, &members)
+    let mut core = Core::new(Config::new([Interval::S1]), vec![Interval::S1]);
+    core.handle_gained(members);
+    core
+}
+
+fn closes(core: &mut Core) -> Vec<Closed> {
+    std::iter::from_fn(|| core.poll_close())
+        .map(|(_, close)| close.bar)
+        .collect()
+}
+
+fn numbers(_: &Instrument, _: Interval) -> Option<Numbers> {
+    Some(Numbers {
+        epoch: 7,
+        close_no: 4,
+        publish_time_ms: 9,
+    })
 }
 
 fn trade(id: u64, time_ms: i64) -> Input {
@@ -47,11 +67,9 @@ fn check(inputs: &[Input], expect: Completeness) {
     }
     core.handle_input(&trade(2, T0 + 2_500));
     core.handle_input(&clock(T0 + 30_000));
-    core.collect(100, 0);
-    let bars: Vec<Bar> = core.spool().batch(100).map(|c| c.bar.clone()).collect();
+    let bars = closes(&mut core);
     assert_eq!(bars[1].start_ms, T0 + 1_000);
     assert_eq!(bars[1].completeness, expect, "{inputs:?}");
-    assert_eq!(bars[1].close_no, 2);
 }
 
 #[test]
@@ -72,27 +90,76 @@ fn a_trade_with_a_damaged_number_marks_what_is_open() {
 }
 
 #[test]
-fn open_bars_bear_what_is_committed() {
+fn open_bars_are_given_as_far_as_they_may_be_published() {
     let mut core = core();
     core.handle_input(&UP);
     core.handle_input(&trade(1, T0 + 10));
-    let open = core.poll_open(9).unwrap();
-    assert_eq!((open.close_no, open.seq, open.closed), (0, 1, false));
-    assert!(core.poll_open(9).is_none());
-    core.handle_input(&clock(T0 + 3_100));
-    assert_eq!(core.collect(100, 9), 1);
-    assert_eq!(core.poll_open(9).unwrap().close_no, 0);
-    assert!(core.poll_open(9).is_none());
-    core.handle_committed(1);
+    assert!(core.poll_open(|_, _| None).is_none());
     core.handle_republish();
-    let open = core.poll_open(9).unwrap();
-    assert_eq!((open.close_no, open.start_ms), (1, T0 + 3_000));
-    assert!(core.spool().is_empty());
+    let open = core.poll_open(numbers).unwrap();
+    assert_eq!((open.close_no, open.seq, open.epoch), (4, 1, 7));
+    assert!(!open.closed && core.poll_open(numbers).is_none());
 }
 
-/// A bar that is due closes as it stands, whenever the shell comes to fetch it.
 #[test]
-fn scheduling_decides_no_bar() {
+fn a_state_is_gone_on_from_and_the_outage_shows() {
+    let mut first = core();
+    for input in [
+        UP,
+        trade(1, T0 + 10),
+        trade(2, T0 + 1_200),
+        clock(T0 + 3_050),
+    ] {
+        first.handle_input(&input);
+    }
+    let instrument = first.carried().next().unwrap().0.clone();
+    assert_eq!(closes(&mut first).len(), 1);
+    let state = first.snapshot(&instrument);
+    let mut second = core();
+    second.handle_input(&UP);
+    second.handle_restore(&instrument, Some(&state)).unwrap();
+    for input in [trade(4, T0 + 3_500), clock(T0 + 6_100), clock(T0 + 7_500)] {
+        second.handle_input(&input);
+    }
+    let after = closes(&mut second);
+    assert_eq!(after[0].start_ms, T0 + 1_000);
+    assert_eq!(after[0].candle.first_id(), Some(2));
+    assert_eq!(after[0].completeness, Completeness::Gap);
+    // What cannot be read leaves everything as it is.
+    let broken = Snapshot::new(RawValue::from_string("7".to_owned()).unwrap());
+    assert!(second.handle_restore(&instrument, Some(&broken)).is_err());
+    // From nothing it begins anew.
+    second.handle_restore(&instrument, None).unwrap();
+    second.handle_input(&trade(9, T0 + 20_010));
+    second.handle_input(&clock(T0 + 23_500));
+    let after = closes(&mut second);
+    assert_eq!(after[0].start_ms, T0 + 20_000);
+    assert_eq!(after[0].completeness, Completeness::Unknown);
+}
+
+#[test]
+fn what_was_released_is_passed_over_and_may_come_again() {
+    let mut core = core();
+    core.handle_input(&UP);
+    let instrument = core.carried().next().unwrap().0.clone();
+    assert_eq!(core.handle_released(&instrument), Some(0));
+    assert!(core.handle_input(&trade(1, T0 + 10)).is_none());
+    assert!(core.carried().next().is_none());
+    let listed = Listed {
+        instrument: instrument.clone(),
+        short: true,
+    };
+    core.handle_gained(vec![Member {
+        listed,
+        feed: 4,
+        at: 5,
+    }]);
+    let carried: Vec<_> = core.carried().map(|(of, at)| (of.clone(), at)).collect();
+    assert_eq!(carried, [(instrument, 5)]);
+}
+
+#[test]
+fn a_bar_takes_trades_until_it_is_taken_out() {
     let inputs = [
         UP,
         trade(1, T0 + 100),
@@ -102,70 +169,19 @@ fn scheduling_decides_no_bar() {
         trade(3, T0 + 900),
         clock(T0 + 9_000),
     ];
-    let closes = |every: usize| -> Vec<Bar> {
+    let by_turns = |every: usize| -> Vec<Closed> {
         let mut core = core();
+        let mut taken = Vec::new();
         for (at, input) in inputs.iter().enumerate() {
             core.handle_input(input);
             if at % every == 0 {
-                core.collect(100, 0);
+                taken.extend(closes(&mut core));
             }
         }
-        core.collect(100, 0);
-        core.spool().batch(100).map(|c| c.bar.clone()).collect()
+        taken.extend(closes(&mut core));
+        taken
     };
-    let at_once = closes(1);
-    assert_eq!(at_once[0].candle.count, 1);
-    for every in [2, 3, 100] {
-        assert_eq!(closes(every), at_once, "{every}");
-    }
-}
-
-#[test]
-fn a_long_outage_is_closed_piece_by_piece() {
-    let mut core = core();
-    for input in [UP, trade(1, T0 + 10), DOWN] {
-        core.handle_input(&input);
-    }
-    let away_ms = i64::try_from(CLOSED_MAX).unwrap() * 1_000 + 3_600_000;
-    core.handle_input(&Input::Up {
-        series: 0,
-        venue_ms: T0 + away_ms,
-    });
-    core.handle_input(&clock(T0 + away_ms + 5_000));
-    core.handle_input(&clock(T0 + away_ms + 6_000));
-    assert!(core.is_backlogged());
-    let mut count = 0;
-    while core.is_backlogged() {
-        count += core.collect(1_000, 0);
-    }
-    count += core.collect(CLOSED_MAX, 0);
-    assert_eq!(i64::try_from(count).unwrap(), away_ms / 1_000 + 4);
-    let starts: Vec<i64> = core
-        .spool()
-        .batch(usize::MAX)
-        .map(|close| close.bar.start_ms)
-        .collect();
-    assert!(starts.windows(2).all(|pair| pair[1] == pair[0] + 1_000));
-}
-
-#[test]
-fn a_full_spool_takes_no_more() {
-    let mut core = core();
-    core.handle_input(&UP);
-    core.handle_input(&trade(1, T0 + 10));
-    let days = i64::try_from(Spool::LEN_MAX).unwrap() + 10_000;
-    for second in 1..days {
-        core.handle_input(&clock(T0 + second * 1_000));
-        core.collect(10, 0);
-    }
-    assert!(core.spool().is_full());
-    assert_eq!(core.collect(1_000, 0), 0);
-    core.handle_committed(500);
-    assert_eq!(core.collect(1_000, 0), 500);
-    let numbers: Vec<u64> = core
-        .spool()
-        .batch(usize::MAX)
-        .map(|c| c.bar.close_no)
-        .collect();
-    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1));
+    // The shell takes what is closed after each input: only so do later trades find its bar closed.
+    assert_eq!(by_turns(1)[0].candle.count, 1);
+    assert_eq!(by_turns(100)[0].candle.count, 3);
 }

@@ -15,6 +15,8 @@ mod open;
 
 mod retention;
 
+mod traces;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,6 +92,7 @@ where
         fence::a_repeated_commit_is_refused_and_the_checkpoints_tell,
         leases::a_lease_is_made_once_and_changed_by_who_knows_it,
         leases::of_two_takers_one_wins,
+        traces::a_sampled_bar_comes_with_its_trace_and_no_other_does,
     ];
     match retention {
         Retention::Overall => {

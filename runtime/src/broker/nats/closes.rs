@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use wire::{Subject, SubjectFilter};
 
 use super::direct;
+use super::headers;
 use super::pull::{Pull, Pulled};
 use super::session::{ApiFailure, RequestError, Session};
 use super::shared::Shared;
@@ -219,7 +220,10 @@ pub(super) fn decode(
     let text = message.subject.as_str();
     let why = match text.parse::<Subject>() {
         Ok(subject) => match BarMessage::decode(subject, message.payload.clone()) {
-            Ok(bar) => return Some(bar),
+            Ok(bar) => {
+                let trace = headers::trace(message.headers.as_ref());
+                return Some(bar.with_trace(trace));
+            }
             Err(error) => error.to_string(),
         },
         Err(error) => error.to_string(),

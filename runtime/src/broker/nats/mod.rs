@@ -149,6 +149,10 @@ impl NatsBroker {
 
 #[async_trait]
 impl Broker for NatsBroker {
+    fn system(&self) -> &'static str {
+        "nats"
+    }
+
     async fn publish_open(&self, bars: &[BarMessage]) -> Result<(), PublishError> {
         for message in bars {
             WrongKind::check(Kind::Open, message.subject.kind)?;

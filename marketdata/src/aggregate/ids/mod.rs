@@ -3,6 +3,15 @@
 
 use wire::{Price, Trade};
 
+/// What is missing between runs.
+mod holes;
+
+/// As plain data.
+mod snapshot;
+
+pub(super) use holes::Hole;
+use holes::hole;
+
 /// The seen ids. Normally one run.
 #[derive(Debug, Clone)]
 pub(super) struct Ids {
@@ -36,17 +45,6 @@ pub(super) struct Cut {
     pub(super) span_ms: (i64, i64),
     /// The highest id that is left, and its price.
     pub(super) top: Option<(u64, Price)>,
-}
-
-/// Missing ids between two runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Hole {
-    pub(super) from_id: u64,
-    pub(super) to_id: u64,
-    /// No missing trade is older.
-    pub(super) lo_ms: i64,
-    /// No missing trade is newer.
-    pub(super) hi_ms: i64,
 }
 
 /// Where an id belongs.
@@ -167,8 +165,13 @@ impl Ids {
         self.count_holes();
         Some(Cut {
             span_ms: (from_ms, to_ms),
-            top: self.runs.last().map(|run| (run.hi, run.price)),
+            top: self.top(),
         })
+    }
+
+    /// The highest id, and its price.
+    pub(super) fn top(&self) -> Option<(u64, Price)> {
+        self.runs.last().map(|run| (run.hi, run.price))
     }
 
     /// Whether the highest ids are older than lower ones.
@@ -245,13 +248,7 @@ impl Ids {
             Place::Joins(above) => self.join(above, time_ms),
             Place::Alone(at) => self.put(at, trade, slack_ms),
         }
-        let given_up = (self.runs.len() > self.runs_max).then(|| {
-            let told = self.runs[1].told;
-            let hole = hole(&self.runs[0], &self.runs[1], slack_ms);
-            let time_ms = self.runs[0].min_ms;
-            self.join(1, time_ms);
-            (hole, told)
-        });
+        let given_up = (self.runs.len() > self.runs_max).then(|| self.give_up(slack_ms));
         self.count_holes();
         given_up
     }
@@ -288,61 +285,6 @@ impl Ids {
         self.runs.insert(at, run);
     }
 
-    /// Whether one run begins before the bucket and reaches beyond it, so that every id that could be in it,
-    /// where times follow ids, was seen.
-    pub(super) fn prove(&self, start_ms: i64, end_ms: i64) -> bool {
-        let runs = self.runs.iter().rev();
-        runs.take_while(|run| run.max_ms >= end_ms)
-            .any(|run| run.min_ms < start_ms)
-    }
-
-    /// Shrinks a stretch in which trades may be missing to what the ids leave possible. `None` when nothing is.
-    /// `to_ms` is excluded from the stretch.
-    pub(super) fn trim(&self, from_ms: i64, to_ms: i64, slack_ms: i64) -> Option<(i64, i64)> {
-        let (mut from, mut to) = (from_ms, to_ms);
-        for run in &self.runs {
-            let (min, max) = (
-                run.min_ms.saturating_add(slack_ms),
-                run.max_ms.saturating_sub(slack_ms),
-            );
-            if min < from_ms && max >= from_ms {
-                from = from.max(max);
-            }
-            if max >= to_ms && min < to_ms {
-                to = to.min(min.saturating_add(1));
-            }
-        }
-        (from < to).then_some((from, to))
-    }
-
-    /// Whether a hole that may still fill touches the bucket.
-    pub(super) fn in_doubt(&self, start_ms: i64, end_ms: i64, slack_ms: i64) -> bool {
-        self.holes_open > 0
-            && self
-                .runs
-                .windows(2)
-                .filter(|pair| !pair[1].told)
-                .map(|pair| hole(&pair[0], &pair[1], slack_ms))
-                .any(|hole| hole.lo_ms < end_ms && hole.hi_ms >= start_ms)
-    }
-
-    /// The lowest hole that can no longer fill, as its newest possible trade is `settled_ms` or older.
-    /// From then on it counts as told.
-    pub(super) fn tell_hole(&mut self, settled_ms: i64, slack_ms: i64) -> Option<Hole> {
-        for above in 1..self.runs.len() {
-            if self.runs[above].told {
-                continue;
-            }
-            let hole = hole(&self.runs[above - 1], &self.runs[above], slack_ms);
-            if hole.hi_ms <= settled_ms {
-                self.runs[above].told = true;
-                self.holes_open -= 1;
-                return Some(hole);
-            }
-        }
-        None
-    }
-
     pub(super) fn heap_bytes(&self) -> usize {
         self.runs.capacity() * size_of::<Run>()
     }
@@ -370,18 +312,5 @@ fn neighbours(place: Place) -> (Option<usize>, Option<usize>) {
         Place::Seen => (None, None),
         Place::After(at) => (Some(at), Some(at + 1)),
         Place::Before(at) | Place::Joins(at) | Place::Alone(at) => (at.checked_sub(1), Some(at)),
-    }
-}
-
-fn hole(below: &Run, above: &Run, slack_ms: i64) -> Hole {
-    let (a, b) = (
-        below.max_ms.saturating_sub(slack_ms),
-        above.min_ms.saturating_add(slack_ms),
-    );
-    Hole {
-        from_id: below.hi + 1,
-        to_id: above.lo - 1,
-        lo_ms: a.min(b),
-        hi_ms: a.max(b),
     }
 }

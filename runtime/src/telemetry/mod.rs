@@ -1,4 +1,8 @@
-//! Logs on stderr, and the registry that all metrics are in.
+//! Logs on stderr, the registry that all metrics are in, and traces.
+//!
+//! A trace is chosen where a frame comes from an exchange ([`Sampler`]) and carried on by [`TraceContext`]; each part
+//! of the path makes a [`Span`] of what it did and gives it to its [`Tracer`]. What is not sampled carries nothing and
+//! makes nothing. See `docs/decisions/0008-telemetry.md`.
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -6,10 +10,47 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::TryInitError;
 use tracing_subscriber::{Layer, Registry as Subscriber, layer::SubscriberExt};
 
 use crate::args::{LogArgs, LogFormat};
+
+/// Where in which trace something is. Pure.
+mod trace;
+
+/// Which frames' traces are taken. Pure.
+mod sampler;
+
+/// One stretch of a trace. Pure.
+mod span;
+
+/// The handle by which components take part in traces.
+mod tracer;
+
+/// The names of spans and of what they say. Pure.
+pub mod names;
+
+/// Spans of bars on the bus, which both of its ends make.
+mod bars;
+
+/// From the tracer's queue to a collector.
+#[cfg(any(test, feature = "otlp"))]
+mod export;
+
+/// How spans reach a collector, and what starts and ends that in a process.
+#[cfg(feature = "otlp")]
+pub mod otlp;
+
+/// A collector for tests.
+#[cfg(feature = "otlp-receiver")]
+pub mod receiver;
+
+pub use bars::BusCall;
+pub use sampler::{ALL, Sampler};
+pub use span::{Span, SpanKind, Value};
+pub use trace::{TRACEPARENT, TraceContext, TraceId};
+pub use tracer::{Tracer, new_child, new_trace};
 
 /// Why logging did not begin.
 #[derive(Debug, thiserror::Error)]
@@ -25,16 +66,23 @@ pub enum TelemetryError {
 /// If a logger is already there.
 pub fn init(args: &LogArgs) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
+    logger(args, std::io::stderr, std::io::stderr().is_terminal()).try_init()?;
+    Ok(())
+}
+
+/// What [`init`] makes the process's own: lines as the arguments say, to any writer. A JSON line bears an event's fields
+/// beside its `timestamp`, `level`, `target` and `message`.
+pub fn logger<W>(args: &LogArgs, writer: W, colours: bool) -> impl tracing::Subscriber + use<W>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let LogArgs { log, log_format } = args;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match log_format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Text => lines.with_ansi(colours).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    Subscriber::default()
-        .with(lines.with_filter(log.to_env_filter()))
-        .try_init()?;
-    Ok(())
+    Subscriber::default().with(lines.with_filter(log.to_env_filter()))
 }
 
 /// The process's metrics: one registry, handed to each component once so that it may register its

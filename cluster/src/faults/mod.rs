@@ -1,0 +1,21 @@
+//! What goes wrong, by a seed, and what must hold nonetheless: two clients see every close exactly once, in order, and
+//! what they are told to be whole is what the market was.
+
+/// What goes wrong in a run. Pure.
+mod plan;
+
+/// What came of the runs. Pure.
+mod report;
+
+/// The fault itself: breaking and mending.
+mod fault;
+
+/// One run.
+mod run;
+
+/// The simulator's bars beside the clients'.
+mod truth;
+
+pub use plan::{Kind, Plan};
+pub use report::{Outcome, summary};
+pub use run::run;

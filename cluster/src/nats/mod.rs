@@ -1,0 +1,22 @@
+//! `nats-server`, alone and as a cluster of three.
+
+/// The configuration file's text. Pure.
+mod config;
+
+/// What the monitoring port tells. Pure.
+mod monitor;
+
+/// One server.
+mod server;
+
+/// Three servers with one JetStream.
+mod three;
+
+/// One request and its answer.
+mod request;
+
+pub use config::NatsOptions;
+pub use monitor::StreamState;
+pub use request::request;
+pub use server::NatsServer;
+pub use three::NatsCluster;

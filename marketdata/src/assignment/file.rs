@@ -1,0 +1,166 @@
+//! The file of the assignment, read again and again.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use runtime::shutdown::Shutdown;
+use runtime::tasks::TaskError;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use wire::Assignment;
+use wire::assignment::{Difference, FILE_LEN_MAX};
+
+use super::{Judge, Reason, Refusal, Verdict};
+use crate::metrics::Count;
+
+/// How often the file is looked at. It is read whole each time: notices of the file system miss what is mounted from
+/// elsewhere and the swapped links of a ConfigMap, and times of change are too coarse to tell two writes apart.
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Reads the assignment from its file whenever that changes. Run it as a task; what it takes comes by the receiver.
+#[derive(Debug)]
+pub struct AssignmentFile {
+    path: PathBuf,
+    judge: Judge,
+    taken: watch::Sender<Option<Arc<Assignment>>>,
+    metrics: AssignmentMetrics,
+}
+
+/// What is counted of the file. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct AssignmentMetrics {
+    refused: Family<RefusedLabel, Count>,
+    generation: Gauge<u64, AtomicU64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabel {
+    reason: Reason,
+}
+
+impl AssignmentMetrics {
+    /// Registers them.
+    pub fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "assignment_refused",
+            "Contents of the assignment's file that were not taken, each once, by reason",
+            metrics.refused.clone(),
+        );
+        registry.register(
+            "assignment_generation",
+            "The generation in force; 0 before the first",
+            metrics.generation.clone(),
+        );
+        metrics
+    }
+
+    fn refused(&self, reason: Reason) -> Count {
+        self.refused.get_or_create_owned(&RefusedLabel { reason })
+    }
+}
+
+impl AssignmentFile {
+    /// Watches the file, which need not be there yet. The receiver has `None` until the first assignment is taken:
+    /// until then a process is not ready. After that it only ever gets newer ones that can be used.
+    #[must_use]
+    pub fn new(
+        path: PathBuf,
+        metrics: AssignmentMetrics,
+    ) -> (Self, watch::Receiver<Option<Arc<Assignment>>>) {
+        let (taken, receiver) = watch::channel(None);
+        let file = Self {
+            path,
+            judge: Judge::new(),
+            taken,
+            metrics,
+        };
+        (file, receiver)
+    }
+
+    /// Looks at the file at once and then every [`LOOK_EVERY`], until asked to stop. A refused or missing file is no
+    /// error: what was in force stays so.
+    ///
+    /// # Errors
+    /// Never; the type is that of a task's outcome.
+    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), TaskError> {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => return Ok(()),
+                _ = looks.tick() => self.look().await,
+            }
+        }
+    }
+
+    /// Reads the file once and hands over what is to be taken.
+    async fn look(&mut self) {
+        let verdict = match read(&self.path).await {
+            Ok(bytes) => self.judge.handle_bytes(&bytes),
+            Err(error) => self.judge.handle_unreadable(&error.to_string()),
+        };
+        match verdict {
+            Verdict::Same => {}
+            Verdict::Taken(assignment, difference) => self.take(assignment, &difference),
+            Verdict::Refused(refusal) => self.tell(&refusal),
+        }
+    }
+
+    fn take(&self, assignment: Arc<Assignment>, difference: &Difference) {
+        tracing::info!(
+            path = %self.path.display(),
+            generation = assignment.generation(),
+            shards = assignment.shards(),
+            moved = difference.moved.len(),
+            added = difference.added.len(),
+            removed = difference.removed.len(),
+            "assignment taken"
+        );
+        self.metrics.generation.set(assignment.generation());
+        self.taken.send_replace(Some(assignment));
+    }
+
+    fn tell(&self, refusal: &Refusal) {
+        self.metrics.refused(refusal.reason()).inc();
+        let in_force = self.judge.in_force().map(|in_force| in_force.generation());
+        let path = self.path.display();
+        match in_force {
+            Some(generation) => tracing::warn!(
+                %path, reason = ?refusal.reason(), error = %refusal, generation,
+                "assignment refused; the one before stays in force"
+            ),
+            None => tracing::warn!(
+                %path, reason = ?refusal.reason(), error = %refusal,
+                "no assignment yet; waiting for one"
+            ),
+        }
+    }
+}
+
+/// The file's bytes, one more than may be at most.
+async fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // To open a pipe would wait for its writer.
+    if !tokio::fs::metadata(path).await?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    let len_max = u64::try_from(FILE_LEN_MAX).unwrap_or(u64::MAX);
+    let file = File::open(path).await?;
+    file.take(len_max.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .await?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

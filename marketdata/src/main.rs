@@ -1,0 +1,7 @@
+//! The `marketfeed-marketdata` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    marketdata::process::main()
+}

@@ -1,0 +1,8 @@
+//! The machine by hand: one process at a time, its answers given by the test.
+
+/// Closes, instruments, checkpoints.
+mod support;
+
+mod lease;
+
+mod ledger;

@@ -1,0 +1,193 @@
+//! `marketfeed-marketdata run`.
+
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use runtime::admin::{self, Readiness};
+use runtime::broker::nats::{NatsBroker, NatsState, Party};
+use runtime::instance;
+use runtime::shutdown::{Shutdown, run_until_signalled};
+use runtime::tasks::{OnExit, TaskError, Tasks};
+use runtime::telemetry::otlp::{Identity, Traces};
+use runtime::telemetry::{self, Metrics};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use wire::{Assignment, Scope};
+
+use super::args::Run;
+use super::view::{self, Shown};
+use super::{EXIT_REFUSED, EXIT_USAGE, fail};
+use crate::assignment::{AssignmentFile, AssignmentMetrics};
+use crate::service::{ConfigError, Hosted, Options, Ownership, Service};
+
+/// How long a stop may take: the shard's last commits and its lease, then the connection to NATS.
+const DRAIN_MAX: Duration = Duration::from_secs(8);
+
+/// How much longer a standby waits that does not hear all its instruments yet.
+const UNLEVEL_WAIT: Duration = Duration::from_secs(5);
+
+pub(super) fn main(args: Run) -> ExitCode {
+    if let Err(error) = telemetry::init(&args.log) {
+        return fail(EXIT_USAGE, &error);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(serve(args)),
+        Err(error) => fail(1, &error),
+    }
+}
+
+async fn serve(args: Run) -> ExitCode {
+    let Run {
+        assignment,
+        shard,
+        instance,
+        scope,
+        reorder_window,
+        update_interval,
+        when_full,
+        lease_ttl,
+        nats,
+        trace,
+        sample,
+        admin,
+        log: _,
+    } = args;
+    let nats = match nats.options(Party::Publisher) {
+        Ok(options) => options,
+        Err(error) => return fail(EXIT_USAGE, &error),
+    };
+    let scope: Scope = scope.scope();
+    let instance = instance::unique(instance.as_deref(), "marketfeed-marketdata");
+    let mut options = Options::new(Vec::new(), Vec::new(), scope.clone());
+    options.reorder_window = reorder_window;
+    options.update_interval = update_interval;
+    options.when_full = when_full.into();
+    options.hosted = Hosted::One(shard);
+    options.instance.clone_from(&instance);
+    options.ownership = Ownership {
+        lease_ttl,
+        unlevel_wait: UNLEVEL_WAIT,
+    };
+
+    let metrics = Metrics::new();
+    let identity = Identity {
+        service: "marketfeed-marketdata".to_owned(),
+        instance: instance.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let samples = sample.trace_samples_per_million;
+    let traces = match Traces::start(&trace, samples, &identity, &metrics) {
+        Ok(traces) => traces,
+        Err(error) => return fail(EXIT_USAGE, &error),
+    };
+    options.tracer = traces.tracer();
+    let (tasks, shutdown) = Tasks::new("marketfeed-marketdata");
+    let readiness = Readiness::new(shutdown.clone());
+    let shown: Shown = Arc::new(OnceLock::new());
+    if let Some(address) = admin.admin_listen {
+        let routes = admin::router(readiness.clone(), metrics.clone()).merge(view::router(
+            instance.clone(),
+            shard.0,
+            Arc::clone(&shown),
+        ));
+        match TcpListener::bind(address).await {
+            Ok(listener) => {
+                tasks.spawn_to_the_end("admin", OnExit::Log, admin::serve(listener, routes));
+            }
+            Err(error) => {
+                return fail(EXIT_USAGE, &format!("cannot listen on {address}: {error}"));
+            }
+        }
+    }
+    let bus = Arc::new(NatsBroker::connect(scope, nats, &metrics));
+    let (file, assigned) =
+        AssignmentFile::new(assignment, metrics.register(AssignmentMetrics::new));
+    tasks.spawn("assignment", OnExit::StopAll, file.run(shutdown.clone()));
+    tasks.spawn(
+        "ready",
+        OnExit::StopOnFailure,
+        connected(Arc::clone(&bus), readiness.clone(), shutdown.clone()),
+    );
+    let shard = ShardProcess {
+        options,
+        assigned,
+        bus: Arc::clone(&bus),
+        metrics,
+        readiness,
+        shown,
+    };
+    tasks.spawn("shard", OnExit::StopAll, shard.run(shutdown));
+    tracing::info!(instance, "waiting for the assignment and for NATS");
+    let ended = tokio::select! {
+        ended = run_until_signalled(tasks, DRAIN_MAX) => ended,
+        error = bus.failed() => return fail(EXIT_REFUSED, &error),
+    };
+    bus.drain().await;
+    traces.stop().await;
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error),
+    }
+}
+
+/// Ready means that NATS was reached once: after that, its outage is no reason to replace this process.
+async fn connected(bus: Arc<NatsBroker>, readiness: Readiness, shutdown: Shutdown) {
+    let ready = readiness.condition("nats");
+    let mut states = bus.state();
+    let reached = async {
+        let is_ready = states.wait_for(|state| *state == NatsState::Ready);
+        is_ready.await.is_ok()
+    };
+    tokio::select! {
+        () = shutdown.requested() => return,
+        is_ready = reached => ready.set(is_ready),
+    }
+    shutdown.requested().await;
+}
+
+struct ShardProcess {
+    options: Options,
+    assigned: watch::Receiver<Option<Arc<Assignment>>>,
+    bus: Arc<NatsBroker>,
+    metrics: Metrics,
+    readiness: Readiness,
+    shown: Shown,
+}
+
+/// Why the shard is not served.
+#[derive(Debug, thiserror::Error)]
+enum ShardError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Task(#[from] TaskError),
+}
+
+impl ShardProcess {
+    async fn run(mut self, shutdown: Shutdown) -> Result<(), ShardError> {
+        let ready = self.readiness.condition("assignment");
+        let first = tokio::select! {
+            () = shutdown.requested() => return Ok(()),
+            first = self.assigned.wait_for(Option::is_some) => match first {
+                Ok(first) => first.clone(),
+                // Whoever reads the file has ended, which stops everything.
+                Err(_) => return Ok(()),
+            }
+        };
+        let Some(first) = first else {
+            return Ok(());
+        };
+        self.assigned.mark_unchanged();
+        let service = self.metrics.register(|registry| {
+            Service::following(self.options, &first, self.assigned, self.bus, registry)
+        })?;
+        // Set once, here.
+        let _ = self.shown.set(service.handle());
+        ready.set(true);
+        Ok(service.run(shutdown).await?)
+    }
+}

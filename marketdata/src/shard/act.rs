@@ -1,0 +1,185 @@
+//! What a shard does about what its owner tells and the bus answers.
+
+use std::time::Duration;
+
+use runtime::broker::{BarMessage, Commit, CommitError};
+use tokio::sync::mpsc;
+use wire::{Bar, Instrument};
+
+use super::ops::Answer;
+use super::{Shard, wall_ms};
+use crate::carrier::Control;
+use crate::owner::{self, Assigned, Batch, Checkpoint, Event};
+use crate::publish::Numbers;
+
+impl Shard {
+    pub(super) fn act_on_events(&mut self) {
+        let now_ms = self.now_ms();
+        while let Some(event) = self.owner.poll_event(now_ms) {
+            self.handle_event(event);
+        }
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        let shard = self.context.shard;
+        match event {
+            Event::Granted(claim) => tracing::info!(%shard, claim, "the shard's lease is ours"),
+            Event::SteppedDown => {
+                tracing::info!(%shard, "the shard has another owner: standing by")
+            }
+            Event::Restore {
+                instrument,
+                checkpoint,
+            } => self.restore(&instrument, &checkpoint),
+            Event::Taken {
+                instrument,
+                checkpoint,
+                restores,
+            } => {
+                tracing::debug!(%shard, %instrument, restores, "taken");
+                if restores {
+                    self.restore(&instrument, &checkpoint);
+                }
+                self.core.handle_republish();
+            }
+            // Its feed and its series were made when the assignment came.
+            Event::Gained { .. } => {}
+            Event::Fenced { instrument } => tracing::info!(%shard, %instrument, "taken by another"),
+            Event::Blocked { instrument, block } => {
+                tracing::warn!(%shard, %instrument, reason = block.as_str(), "not taken");
+            }
+            Event::Committed(batch) => self.handle_committed(&batch),
+            Event::Released { instrument } => {
+                if let Some(at) = self.core.handle_released(&instrument) {
+                    self.context.carriage.handle_dropped(at);
+                    tracing::info!(%shard, %instrument, "released");
+                    self.levels.remove(&instrument);
+                    self.dropped.push_back(instrument);
+                }
+            }
+        }
+    }
+
+    /// The engine goes on from the checkpoint, as if the feed had been down since.
+    fn restore(&mut self, instrument: &Instrument, checkpoint: &Checkpoint) {
+        let shard = self.context.shard;
+        match self
+            .core
+            .handle_restore(instrument, checkpoint.series.as_ref())
+        {
+            Ok(()) => tracing::debug!(%shard, %instrument, "going on from the checkpoint"),
+            Err(error) => {
+                tracing::warn!(%shard, %instrument, %error, "a checkpoint's state cannot be read");
+            }
+        }
+        // What was missed since is fetched before it is level again.
+        self.tell_level(instrument, false);
+    }
+
+    fn handle_committed(&mut self, batch: &Batch) {
+        let now_ms = wall_ms();
+        let metrics = &self.context.metrics;
+        for part in &batch.parts {
+            for close in &part.closes {
+                metrics.closes_committed.inc();
+                let bar = &close.close.bar;
+                let end_ms = bar.start_ms + bar.interval.ms();
+                let delay_ms = u64::try_from(now_ms - end_ms).unwrap_or(0);
+                let sampled = &mut self.sampled;
+                let trace = sampled.take_committed(&part.instrument, bar.interval, bar.start_ms);
+                metrics.observe_close(Duration::from_millis(delay_ms), trace);
+            }
+        }
+    }
+
+    pub(super) fn handle_answer(&mut self, answer: Answer) -> Result<(), CommitError> {
+        let now_ms = self.now_ms();
+        match answer {
+            Answer::Lease(answer) => self.owner.handle_lease(now_ms, answer),
+            Answer::Checkpoints(ticket, stored) => {
+                self.owner.handle_checkpoints(now_ms, ticket, stored);
+            }
+            Answer::Commit(ticket, outcome) => {
+                let outcome = outcome?;
+                if !matches!(outcome, owner::CommitOutcome::Committed(_)) {
+                    self.context.metrics.publish_failed.inc();
+                    let waiting = self.owner.ledger().pending_len();
+                    if let Some(count) = self.waiting_told.tell() {
+                        tracing::warn!(count, ?outcome, waiting, "closes not committed");
+                    }
+                }
+                self.owner.handle_commit(now_ms, ticket, outcome);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn handle_control(&mut self, control: Control) {
+        let Control { change, taken } = control;
+        for (series, listed) in change.renamed {
+            self.core.handle_renamed(series, listed);
+        }
+        self.core.handle_gained(change.gained);
+        let assigned = Assigned {
+            generation: change.generation,
+            mine: change.mine,
+            others: change.others,
+        };
+        let now_ms = self.now_ms();
+        if let Err(error) = self.owner.handle_assignment(now_ms, &assigned) {
+            tracing::warn!(shard = %self.context.shard, %error, "assignment not taken");
+        }
+        // Whoever waits for it has gone when it is not told.
+        let _ = taken.send(());
+    }
+
+    pub(super) fn commit(&self, batch: &Batch) -> Commit {
+        let scope = &self.context.options.scope;
+        let publish_time_ms = wall_ms();
+        let mut commit = Commit::default();
+        for part in &batch.parts {
+            for numbered in &part.closes {
+                let numbers = Numbers {
+                    epoch: part.checkpoint.epoch,
+                    close_no: numbered.close_no,
+                    publish_time_ms,
+                };
+                let bar = self.core.close(&part.instrument, &numbered.close, &numbers);
+                let trace = |bar: &Bar| {
+                    self.sampled
+                        .of_close(&bar.instrument, bar.interval, bar.start_ms)
+                };
+                commit.closes.extend(bar.map(|bar| {
+                    let trace = trace(&bar);
+                    BarMessage::new(scope, bar).with_trace(trace)
+                }));
+            }
+        }
+        let write = |part: &owner::Part| {
+            self.ops
+                .write(&part.instrument, part.expect, &part.checkpoint)
+        };
+        commit.checkpoints = batch.parts.iter().map(write).collect();
+        commit
+    }
+
+    pub(super) fn tell_dropped(&mut self) {
+        while let Some(instrument) = self.dropped.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(instrument)) =
+                self.context.dropped.try_send(instrument)
+            {
+                self.dropped.push_front(instrument);
+                return;
+            }
+        }
+    }
+
+    pub(super) fn tell_level(&mut self, instrument: &Instrument, is_level: bool) {
+        let before = self.levels.get(instrument).copied().unwrap_or(false);
+        if before != is_level {
+            self.levels.insert(instrument.clone(), is_level);
+            let now_ms = self.now_ms();
+            self.owner.handle_level(now_ms, instrument, is_level);
+        }
+    }
+}
