@@ -116,6 +116,7 @@ async fn break_it(what: &Faults) -> Result<bool> {
                 plan,
                 resumed: None,
                 slowest: None,
+                in_doubt: 0,
                 broken: vec![format!("the cluster did not come back: {error:#}")],
             },
         };

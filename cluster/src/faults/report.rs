@@ -16,6 +16,8 @@ pub struct Outcome {
     pub resumed: Option<Duration>,
     /// What was waited for so long.
     pub slowest: Option<String>,
+    /// Shortest bars of which the newest word is still that trades may be missing.
+    pub in_doubt: usize,
     /// What broke the promise; empty where it was kept.
     pub broken: Vec<String>,
 }
@@ -37,6 +39,9 @@ impl Outcome {
             format!("{verdict} seed {seed:<6} {kind:<26} closes went on after {resumed}");
         if let Some(slowest) = &self.slowest {
             let _ = write!(text, "  ({slowest})");
+        }
+        if self.in_doubt > 0 {
+            let _ = write!(text, "  {} bars in doubt", self.in_doubt);
         }
         for what in self.broken.iter().take(10) {
             let _ = write!(text, "\n       {what}");
@@ -90,6 +95,7 @@ mod tests {
         Outcome {
             plan: Plan::of_seed(7, Some(Kind::Kill9Active), 2, 2),
             resumed: seconds.map(Duration::from_secs),
+            in_doubt: 0,
             slowest: seconds.map(|_| "kline:1s:BTC-USDT".to_owned()),
             broken: broken.iter().map(|&what| what.to_owned()).collect(),
         }

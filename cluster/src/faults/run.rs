@@ -126,6 +126,16 @@ impl Clients {
         Ok(())
     }
 
+    /// Shortest bars that the one that stays was last told to lack trades.
+    fn in_doubt(&self) -> usize {
+        let of_topic = |topic: &Topic| {
+            let newest = self.stays().look(|ledger| truth::newest(ledger.of(topic)));
+            let doubtful = newest.values().filter(|entry| !truth::claims(entry));
+            doubtful.count()
+        };
+        self.fastest.iter().map(of_topic).sum()
+    }
+
     /// What they saw, of which something broke at these times of their clocks.
     fn outcome(&self, plan: &Plan, broken_at: &[Duration]) -> Outcome {
         let mut broken = Vec::new();
@@ -157,6 +167,7 @@ impl Clients {
             plan: plan.clone(),
             resumed,
             slowest,
+            in_doubt: self.in_doubt(),
             broken,
         }
     }

@@ -37,8 +37,14 @@ pub(super) async fn compare(topology: &Topology, client: &Checker) -> Result<Vec
     Ok(wrong)
 }
 
+/// Whether it claims that no trade is missing.
+pub(super) fn claims(entry: &Entry) -> bool {
+    use Completeness::{Complete, Quiet, Repaired};
+    matches!(entry.completeness, Complete | Repaired | Quiet)
+}
+
 /// The newest word on each bar, by its start.
-fn newest(entries: &[Entry]) -> BTreeMap<i64, Entry> {
+pub(super) fn newest(entries: &[Entry]) -> BTreeMap<i64, Entry> {
     // In the order of coming, so that the newest stays.
     let by_start = entries.iter().map(|entry| (entry.start_ms, entry.clone()));
     by_start.collect()
@@ -48,11 +54,7 @@ fn newest(entries: &[Entry]) -> BTreeMap<i64, Entry> {
 fn differs(topic: &Topic, truth: &Value, told: &BTreeMap<i64, Entry>) -> Option<String> {
     let start_ms = truth["start"].as_i64()?;
     let told = told.get(&start_ms)?;
-    let claims = matches!(
-        told.completeness,
-        Completeness::Complete | Completeness::Repaired | Completeness::Quiet
-    );
-    if !claims || candle(truth).as_ref() == Some(&told.candle) {
+    if !claims(told) || candle(truth).as_ref() == Some(&told.candle) {
         return None;
     }
     Some(format!(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wire::{Instrument, Trade};
 
 use super::config::Config;
-use super::event::{Closed, Counters, Event, OpenBar, TradeOutcome};
+use super::event::{Closed, Counters, Event, Missing, OpenBar, TradeOutcome};
 use super::series::Series;
 use super::snapshot::SeriesSnapshot;
 
@@ -35,6 +35,8 @@ pub struct Engine {
     eventful: VecDeque<SeriesIndex>,
     /// Likewise those whose open bars changed since they were fetched.
     dirty: VecDeque<SeriesIndex>,
+    /// Likewise those that may miss ids that were not asked for.
+    holed: Vec<SeriesIndex>,
     /// The instrument whose open bars are being given.
     giving: Option<Giving>,
 }
@@ -57,6 +59,7 @@ struct Slot {
     begin_ms: i64,
     due: bool,
     eventful: bool,
+    holed: bool,
     /// One bit an interval, shortest first; the last stands for all beyond it too.
     dirty: u64,
 }
@@ -87,6 +90,7 @@ impl Engine {
             due: VecDeque::new(),
             eventful: VecDeque::new(),
             dirty: VecDeque::new(),
+            holed: Vec::new(),
             giving: None,
         }
     }
@@ -113,6 +117,7 @@ impl Engine {
             begin_ms: i64::MIN,
             due: false,
             eventful: false,
+            holed: false,
             dirty: 0,
         });
         let feed = self.feed_mut(feed);
@@ -141,6 +146,48 @@ impl Engine {
         let outcome = self.with(index, |series| series.handle_reference(trade));
         self.soil(index, ALL);
         outcome
+    }
+
+    /// A trade that was fetched, since it was missing: see [`Series::handle_repaired`].
+    pub fn handle_repaired(&mut self, index: SeriesIndex, trade: &Trade) -> TradeOutcome {
+        let outcome = self.with(index, |series| series.handle_repaired(trade));
+        self.soil(index, ALL);
+        outcome
+    }
+
+    /// There are no trades of these ids: see [`Series::handle_void`].
+    pub fn handle_void(&mut self, index: SeriesIndex, from_id: u64, to_id: u64) {
+        self.with(index, |series| series.handle_void(from_id, to_id));
+        self.soil(index, ALL);
+    }
+
+    /// A batch of fetched trades is over: see [`Series::handle_batch_end`].
+    pub fn handle_batch_end(&mut self, index: SeriesIndex) {
+        self.with(index, Series::handle_batch_end);
+    }
+
+    /// Appends the ids of all instruments that are to be fetched: see [`Series::poll_missing`].
+    pub fn poll_missing(
+        &mut self,
+        now_ms: i64,
+        grace_ms: i64,
+        out: &mut Vec<(SeriesIndex, Missing)>,
+    ) {
+        let mut holed = std::mem::take(&mut self.holed);
+        let mut missing = Vec::new();
+        holed.retain(|&index| {
+            let slot = self.slot_mut(index);
+            slot.series.poll_missing(now_ms, grace_ms, &mut missing);
+            out.extend(missing.drain(..).map(|missing| (index, missing)));
+            slot.holed = slot.series.has_missing();
+            slot.holed
+        });
+        self.holed = holed;
+    }
+
+    /// Ids that could not be asked for: see [`Series::handle_missing_again`].
+    pub fn handle_missing_again(&mut self, index: SeriesIndex, from_id: u64, to_id: u64) {
+        self.with(index, |series| series.handle_missing_again(from_id, to_id));
     }
 
     /// A trade of the instrument could not be read: see [`Series::handle_loss`].
@@ -196,7 +243,7 @@ impl Engine {
     }
 
     /// Replaces an instrument's series by what the snapshot says: see [`Series::restore`]. Bars that are closed and
-    /// not fetched are gone with the old one. Afterwards the caller says [`Engine::handle_series_up`].
+    /// not fetched are gone with the old one; its counts stay. Afterwards the caller says [`Engine::handle_series_up`].
     pub fn restore(&mut self, index: SeriesIndex, snapshot: &SeriesSnapshot) {
         self.replace(index, Series::restore(&self.config, snapshot));
     }
@@ -207,8 +254,9 @@ impl Engine {
         self.replace(index, Series::new(&self.config));
     }
 
-    fn replace(&mut self, index: SeriesIndex, series: Series) {
+    fn replace(&mut self, index: SeriesIndex, mut series: Series) {
         let slot = self.slot_mut(index);
+        series.set_counters(*slot.series.counters());
         slot.series = series;
         slot.begin_ms = i64::MIN;
         let feed = slot.feed;
@@ -304,6 +352,7 @@ impl Engine {
         let series = self.slots.iter().map(|slot| slot.series.size_in_memory());
         let slots = self.slots.len() * (size_of::<Slot>() - size_of::<Series>());
         let queues = self.due.capacity() + self.eventful.capacity() + self.dirty.capacity();
+        let queues = queues + self.holed.capacity();
         let members = self.feeds.iter().map(|feed| feed.members.capacity());
         series.sum::<usize>() + slots + (queues + members.sum::<usize>()) * size_of::<SeriesIndex>()
     }
@@ -334,6 +383,10 @@ impl Engine {
         if !slot.due && slot.series.is_due() {
             slot.due = true;
             self.due.push_back(index);
+        }
+        if !slot.holed && slot.series.has_missing() {
+            slot.holed = true;
+            self.holed.push(index);
         }
         if !slot.eventful && slot.series.has_events() {
             slot.eventful = true;

@@ -10,8 +10,10 @@ pub enum TradeOutcome {
     Added,
     /// Its id was seen before.
     Duplicate,
-    /// A bar that should hold it is closed. It is in no bar; longer bars that are still open are marked
-    /// `gap`, so that none holds more than its parts, and [`Event::Late`] tells the repair what to amend.
+    /// As [`TradeOutcome::Added`], where some of its bars are closed: those are amended.
+    Amended,
+    /// A bar that should hold it closed too long ago to be amended. It is in no bar; longer bars that are still open
+    /// are marked `gap`, so that none holds more than its parts, and [`Event::Late`] tells of it.
     Late,
     /// Its id is in doubt: it is held until the next trade agrees with it, and is then in its bars, or
     /// contradicts it, and it is then [`TradeOutcome::Rejected`] and counted as such. One is held at a time, and
@@ -99,7 +101,7 @@ pub enum Event {
         /// Unix milliseconds from which on the feed was alive again.
         to_ms: i64,
     },
-    /// A trade for a bar that is closed already.
+    /// A trade for a bar that closed too long ago to be amended.
     Late(Trade),
     /// A trade that cannot be held exactly.
     Overflow(Trade),
@@ -110,6 +112,19 @@ pub enum Event {
     IdsCut(u64),
 }
 
+/// Ids that are missing and wanted from the venue's REST interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    /// The first.
+    pub from_id: u64,
+    /// The last.
+    pub to_id: u64,
+    /// Unix milliseconds: none of them is older.
+    pub after_ms: i64,
+    /// Unix milliseconds: none of them is newer.
+    pub before_ms: i64,
+}
+
 /// What has been counted, per instrument or summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
@@ -117,7 +132,9 @@ pub struct Counters {
     pub added: u64,
     /// Trades whose id was seen before.
     pub duplicate: u64,
-    /// Trades for closed bars.
+    /// Of the trades in bars, those that came when some of the bars were closed.
+    pub amending: u64,
+    /// Trades for bars that closed too long ago.
     pub late: u64,
     /// Trades that were held for a while; what became of them is counted besides.
     pub held: u64,
@@ -131,6 +148,8 @@ pub struct Counters {
     pub clock_rejected: u64,
     /// Bars closed.
     pub closed: u64,
+    /// Amendments of closed bars.
+    pub amended: u64,
     /// Holes in the ids that did not fill within the window.
     pub gaps: u64,
     /// Ids missing in them.
@@ -150,6 +169,8 @@ impl Counters {
     pub fn add(&mut self, other: &Self) {
         self.added += other.added;
         self.duplicate += other.duplicate;
+        self.amending += other.amending;
+        self.amended += other.amended;
         self.late += other.late;
         self.held += other.held;
         self.reference += other.reference;

@@ -3,10 +3,12 @@
 
 use std::collections::VecDeque;
 
-use wire::{Candle, CandleError, Interval, Price};
+use wire::{Candle, CandleError, Completeness, Interval, Price, Trade};
 
-use super::clock::is_plausible;
-use super::snapshot::{BucketSnapshot, CandleSnapshot, LaneSnapshot};
+use super::held::{Held, Ring, of_parts};
+
+/// As plain data.
+mod snapshot;
 
 /// One interval's open buckets and where its closed bars end.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub(super) struct Lane {
     last: Option<(u64, Price)>,
     /// Buckets that hold a trade or a mark of their own, by start.
     buckets: VecDeque<Bucket>,
+    /// Closed bars that may yet be amended.
+    pub(super) closed: Ring,
 }
 
 /// What is held of a bar before it closes.
@@ -34,6 +38,8 @@ pub(super) struct Bucket {
     pub(super) candle: Candle,
     /// A trade of it is known and not in it.
     pub(super) lacks: bool,
+    /// A trade in it was fetched later.
+    pub(super) repaired: bool,
     /// The trade that flat bars after it follow, where that is not the one with its highest id.
     tip: Option<(u64, Price)>,
 }
@@ -54,55 +60,8 @@ impl Lane {
             last: None,
             // The current bucket, and the one before it while it waits.
             buckets: VecDeque::with_capacity(2),
+            closed: Ring::new(interval.ms()),
         }
-    }
-
-    pub(super) fn snapshot(&self) -> LaneSnapshot {
-        let bucket = |bucket: &Bucket| BucketSnapshot {
-            start: bucket.start_ms,
-            candle: CandleSnapshot::of(&bucket.candle),
-            lacks: bucket.lacks,
-            tip: bucket.tip,
-        };
-        LaneSnapshot {
-            interval: self.interval,
-            origin: (self.origin_ms != i64::MAX).then_some(self.origin_ms),
-            next: (self.next_ms != i64::MAX).then_some(self.next_ms),
-            begun: self.begun,
-            last: self.last,
-            open: self.buckets.iter().map(bucket).collect(),
-        }
-    }
-
-    /// As it was. What a snapshot cannot say truly is left out.
-    pub(super) fn restore(snapshot: &LaneSnapshot) -> Self {
-        let mut lane = Self::new(snapshot.interval);
-        let (Some(origin), Some(next)) = (snapshot.origin, snapshot.next) else {
-            lane.last = snapshot.last;
-            return lane;
-        };
-        let begins = |ms: i64| is_plausible(ms) && lane.interval.start_of(ms) == ms;
-        if !begins(origin) || !begins(next) || next < origin {
-            return lane;
-        }
-        for bucket in &snapshot.open {
-            let newest = lane.buckets.back().map(|bucket| bucket.start_ms);
-            if !begins(bucket.start) || bucket.start < next || newest >= Some(bucket.start) {
-                continue;
-            }
-            let candle = bucket.candle.as_ref().map(CandleSnapshot::candle);
-            lane.buckets.push_back(Bucket {
-                start_ms: bucket.start,
-                candle: candle.unwrap_or_else(|| Candle::flat(Price::ZERO)),
-                lacks: bucket.lacks,
-                tip: bucket.tip,
-            });
-        }
-        lane.origin_ms = origin;
-        lane.next_ms = next;
-        lane.begun = snapshot.begun;
-        lane.last = snapshot.last;
-        lane
     }
 
     /// Whether the feed was ever alive for it.
@@ -188,6 +147,7 @@ impl Lane {
                     start_ms: self.interval.start_of(time_ms),
                     candle: Candle::flat(Price::ZERO),
                     lacks: false,
+                    repaired: false,
                     tip: None,
                 };
                 self.buckets.insert(at, bucket);
@@ -241,8 +201,13 @@ impl Lane {
         Some(priced.start_ms)
     }
 
-    /// Takes out the bar that [`Lane::due_start_ms`] named.
-    pub(super) fn close(&mut self, start_ms: i64) -> Option<(Candle, bool)> {
+    /// Takes out the bar that [`Lane::due_start_ms`] named; `told` is what is known of its time. It is not held yet.
+    pub(super) fn close(
+        &mut self,
+        start_ms: i64,
+        told: Completeness,
+        newest_ms: i64,
+    ) -> Option<Held> {
         while self
             .buckets
             .front()
@@ -268,7 +233,67 @@ impl Lane {
         };
         self.next_ms = start_ms + self.len_ms;
         self.begun = true;
-        Some((candle, held.is_some_and(|bucket| bucket.lacks)))
+        let lacks = held.is_some_and(|bucket| bucket.lacks);
+        let repaired = held.is_some_and(|bucket| bucket.repaired);
+        Some(Held {
+            start_ms,
+            len: 1,
+            candle,
+            tip_id: match candle.ids {
+                Some(_) => 0,
+                None => self.last.map_or(0, |(id, _)| id),
+            },
+            lacks,
+            repaired,
+            completeness: of_parts(&candle, lacks, repaired).merge(told),
+            rev: 0,
+            closed_ms: newest_ms,
+            changed: false,
+            pending: false,
+        })
+    }
+
+    /// Whether a trade of that time is in a bar that can be amended.
+    pub(super) fn amends(&self, time_ms: i64) -> bool {
+        self.is_late(time_ms) && self.closed.holds(time_ms)
+    }
+
+    /// Whether the bar of that time can take the candle without leaving the range of a sum.
+    #[inline]
+    pub(super) fn fits(&self, time_ms: i64, one: &Candle) -> bool {
+        if self.takes(time_ms) {
+            self.bucket(time_ms).is_none_or(|bucket| bucket.fits(one))
+        } else {
+            !self.is_late(time_ms) || self.closed.fits(time_ms, one)
+        }
+    }
+
+    /// Adds a trade to the bar of its time, open or closed; `one` is its candle.
+    #[inline]
+    pub(super) fn add(
+        &mut self,
+        trade: &Trade,
+        one: &Candle,
+        repaired: bool,
+    ) -> Result<(), CandleError> {
+        if self.takes(trade.time_ms) {
+            let bucket = self.bucket_mut(trade.time_ms);
+            bucket.add(one)?;
+            bucket.repaired |= repaired;
+            return Ok(());
+        }
+        if self.is_late(trade.time_ms) {
+            self.closed.merge(trade, one, repaired)?;
+            if self.last.is_none_or(|(last, _)| trade.id > last) {
+                self.last = Some((trade.id, trade.price));
+            }
+        }
+        Ok(())
+    }
+
+    /// No bar that ends before can be amended in whole.
+    pub(super) fn gone_until_ms(&self) -> i64 {
+        self.closed.gone_until_ms
     }
 
     /// The price of the highest id before the time.
@@ -284,7 +309,7 @@ impl Lane {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.buckets.capacity() * size_of::<Bucket>()
+        self.closed.heap_bytes() + self.buckets.capacity() * size_of::<Bucket>()
     }
 }
 

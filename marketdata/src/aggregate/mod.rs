@@ -26,6 +26,9 @@ mod marks;
 /// One interval's buckets that are still open.
 mod lane;
 
+/// One interval's closed bars that may yet be amended.
+mod held;
+
 /// One instrument as plain data.
 pub mod snapshot;
 
@@ -37,6 +40,6 @@ pub mod engine;
 
 pub use config::Config;
 pub use engine::{Engine, FeedIndex, SeriesIndex};
-pub use event::{Closed, Counters, Event, OpenBar, Rejection, TradeOutcome};
+pub use event::{Closed, Counters, Event, Missing, OpenBar, Rejection, TradeOutcome};
 pub use series::Series;
 pub use snapshot::SeriesSnapshot;

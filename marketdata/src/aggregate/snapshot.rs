@@ -2,12 +2,13 @@
 #![deny(clippy::disallowed_methods)]
 
 use serde::{Deserialize, Serialize};
-use wire::{Candle, Interval, Price, Quote, Side, Size, Trade};
+use wire::{Candle, Completeness, Interval, Price, Quote, Side, Size, Trade};
 
 /// Everything that a series knows, as of the moment at which its feed was lost. It is kept as JSON, and every later
 /// release reads it: fields are only ever added, what is not known is ignored, what is missing has its default. Amounts
 /// are decimal strings, times are Unix milliseconds. With four intervals and no holes it takes about 1.5 KB; holes,
-/// stretches and bars that may yet be amended are bounded ([`RUNS_MAX`], [`STRETCHES_MAX`]).
+/// stretches and bars that may yet be amended are bounded ([`RUNS_MAX`],
+/// [`STRETCHES_MAX`], [`HELD_MAX`]).
 ///
 /// Made by [`super::Series::snapshot`], read by [`super::Series::restore`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub const RUNS_MAX: usize = 32;
 /// Gaps, and likewise outages, in a snapshot. With more, the oldest are taken as one.
 pub const STRETCHES_MAX: usize = 32;
 
+/// Entries of closed bars in a snapshot, of each interval: the newest of those that are not whole or not proven.
+pub const HELD_MAX: usize = 32;
+
 impl SeriesSnapshot {
     /// The start of the interval's next bar to close; `None` where no bar has begun.
     #[must_use]
@@ -72,6 +76,37 @@ pub(super) struct LaneSnapshot {
     pub(super) last: Option<(u64, Price)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) open: Vec<BucketSnapshot>,
+    /// The end of the newest whole bar that is left out of `held`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) gone: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) held: Vec<HeldSnapshot>,
+}
+
+/// A closed bar that may yet be amended, or several flat ones in a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HeldSnapshot {
+    #[serde(rename = "s")]
+    pub(super) start: i64,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(super) n: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "c")]
+    pub(super) candle: Option<CandleSnapshot>,
+    /// Without trades: what it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tip: Option<(u64, Price)>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) lacks: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) repaired: bool,
+    #[serde(rename = "is")]
+    pub(super) completeness: Completeness,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) rev: u32,
+    #[serde(default)]
+    pub(super) closed: i64,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) changed: bool,
 }
 
 /// One open bucket.
@@ -83,6 +118,8 @@ pub(super) struct BucketSnapshot {
     pub(super) candle: Option<CandleSnapshot>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) lacks: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) repaired: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) tip: Option<(u64, Price)>,
 }
@@ -132,6 +169,11 @@ pub(super) struct RunSnapshot {
 pub(super) struct StretchSnapshot {
     pub(super) lo: i64,
     pub(super) hi: i64,
+    /// The ids that are missing; without them, and if not a loss, it lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ids: Option<(u64, u64)>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) loss: bool,
 }
 
 /// A time without a feed.
@@ -145,6 +187,8 @@ pub(super) struct OutageSnapshot {
     pub(super) to: Option<i64>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) told: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) lasting: bool,
 }
 
 /// A trade whose id is not believed yet.
@@ -161,6 +205,18 @@ pub(super) struct DoubtSnapshot {
     pub(super) heard: i64,
     #[serde(default)]
     pub(super) held: bool,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(count: &u32) -> bool {
+    *count == 1
+}
+
+fn is_zero(rev: &u32) -> bool {
+    *rev == 0
 }
 
 fn is_false(flag: &bool) -> bool {

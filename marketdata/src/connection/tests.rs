@@ -74,6 +74,7 @@ async fn deliver(when_full: WhenFull, len: usize) -> (Vec<&'static str>, u64) {
                 Input::Down { .. } => "down",
                 Input::Reference { .. } => "reference",
                 Input::Sampled { .. } => "sampled",
+                Input::Repaired { .. } | Input::Void { .. } | Input::RepairEnd { .. } => "repair",
             });
         }
         names

@@ -39,6 +39,33 @@ pub enum Input {
         /// Of which of the shard's instruments.
         series: u32,
     },
+    /// A trade that was fetched, since it was missing.
+    Repaired {
+        /// Of which of the shard's instruments.
+        series: u32,
+        /// The execution.
+        trade: Trade,
+    },
+    /// The venue has no trades of these ids, both ends included, though it has those beside them.
+    Void {
+        /// Of which of the shard's instruments.
+        series: u32,
+        /// The first.
+        from_id: u64,
+        /// The last.
+        to_id: u64,
+    },
+    /// What was fetched of these ids has been handed over; what is missing of them still is not to be had.
+    RepairEnd {
+        /// Of which of the shard's instruments.
+        series: u32,
+        /// The first id that was asked for.
+        from_id: u64,
+        /// The last.
+        to_id: u64,
+        /// Whether to ask once more later: it was not even tried.
+        again: bool,
+    },
     /// The venue's clock, for all instruments of a feed.
     Clock {
         /// The feed's number.
@@ -72,7 +99,8 @@ pub enum Input {
 
 impl Input {
     /// Whether it may be dropped when an inbox is full: a lost trade shows as a gap, a lost tick is followed by
-    /// the next. A lost `Up` or `Down` would be believed for ever, and a lost `Loss` is what it says.
+    /// the next. A lost `Up` or `Down` would be believed for ever, and a lost `Loss` is what it says. What a repair
+    /// fetched waits for room: its task has nothing else to do.
     #[must_use]
     pub const fn may_drop(&self) -> bool {
         matches!(

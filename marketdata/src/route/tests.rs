@@ -80,6 +80,9 @@ fn drain(router: &mut Router) -> Vec<String> {
             Input::Sampled {
                 series, trade_id, ..
             } => format!("{shard}/{series} sampled {trade_id}"),
+            Input::Repaired { series, .. }
+            | Input::Void { series, .. }
+            | Input::RepairEnd { series, .. } => format!("{shard}/{series} repair"),
         }
     };
     std::iter::from_fn(|| router.poll_routed())

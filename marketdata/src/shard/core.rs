@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use wire::{Bar, Instrument, Interval, Trade};
 
 use crate::aggregate::{
-    Closed, Config, Counters, Engine, Event, FeedIndex, OpenBar, SeriesIndex, SeriesSnapshot,
-    TradeOutcome,
+    Closed, Config, Counters, Engine, Event, FeedIndex, Missing, OpenBar, SeriesIndex,
+    SeriesSnapshot, TradeOutcome,
 };
 use crate::listing::Listed;
 use crate::owner::{Close, Snapshot, Snapshots};
@@ -107,7 +107,9 @@ impl Core {
     pub(crate) fn handle_input(&mut self, input: &Input) -> Option<(TradeOutcome, &Instrument)> {
         let outcome = self.tell_engine(input)?;
         match *input {
-            Input::Trade { series, .. } | Input::Reference { series, .. } => {
+            Input::Trade { series, .. }
+            | Input::Reference { series, .. }
+            | Input::Repaired { series, .. } => {
                 let index = self.members[series as usize].index;
                 Some((outcome, self.engine.instrument(index)))
             }
@@ -129,6 +131,30 @@ impl Core {
             Input::Reference { series, ref trade } => {
                 let index = self.carried_index(series)?;
                 return Some(self.engine.handle_reference(index, trade));
+            }
+            Input::Repaired { series, ref trade } => {
+                let index = self.carried_index(series)?;
+                return Some(self.engine.handle_repaired(index, trade));
+            }
+            Input::Void {
+                series,
+                from_id,
+                to_id,
+            } => {
+                let index = self.carried_index(series)?;
+                self.engine.handle_void(index, from_id, to_id);
+            }
+            Input::RepairEnd {
+                series,
+                from_id,
+                to_id,
+                again,
+            } => {
+                let index = self.carried_index(series)?;
+                self.engine.handle_batch_end(index);
+                if again {
+                    self.engine.handle_missing_again(index, from_id, to_id);
+                }
             }
             Input::Loss { series } => {
                 let index = self.carried_index(series)?;
@@ -265,6 +291,26 @@ impl Core {
     /// All open bars are to be given again.
     pub(crate) fn handle_republish(&mut self) {
         self.engine.handle_republish();
+    }
+
+    /// Appends the ids that are to be fetched, each hole once, with the series number of its instrument: those that
+    /// are missing for longer than `grace_ms` by the caller's clock, which `now_ms` is, and those that an outage left.
+    pub(crate) fn poll_missing(
+        &mut self,
+        now_ms: i64,
+        grace_ms: i64,
+        out: &mut Vec<(usize, Missing)>,
+    ) {
+        let mut missing = Vec::new();
+        self.engine.poll_missing(now_ms, grace_ms, &mut missing);
+        for (index, missing) in missing {
+            let series = self.places.get(&index).copied();
+            out.extend(
+                series
+                    .filter(|&series| self.members[series].is_carried)
+                    .map(|series| (series, missing)),
+            );
+        }
     }
 
     /// What the engine has counted, of all instruments.

@@ -47,7 +47,7 @@ impl Tally {
     #[inline]
     pub(crate) fn handle_outcome(&mut self, outcome: TradeOutcome, instrument: &Instrument) {
         let (count, counted) = match outcome {
-            TradeOutcome::Added => (&self.added, &mut self.counted.added),
+            TradeOutcome::Added | TradeOutcome::Amended => (&self.added, &mut self.counted.added),
             TradeOutcome::Duplicate => (&self.duplicate, &mut self.counted.duplicate),
             TradeOutcome::Late => (&self.late, &mut self.counted.late),
             TradeOutcome::Reference => (&self.reference, &mut self.counted.reference),

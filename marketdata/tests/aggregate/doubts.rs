@@ -14,7 +14,7 @@ fn a_damaged_id_far_ahead_is_in_no_bar_and_hides_no_loss() {
         "ref:1@-50 up:0 2@100 400000000@200 => Reference Held; 3@300 => ; 4@1200 => 1s:0=gap[2-3]; \
          clock:3300 5@3400 clock:6000 => 1s:1000=complete[4] 1s:2000=quiet 1s:3000=complete[5]; \
          7@6100 8@6500 clock:9000 => gap(6-6 in 3400..6100) 1s:4000=gap 5s:0=gap[2-5] 1s:5000=gap 1s:6000=gap[7-8]; \
-         9@9100 10@9900 12@9950 clock:14000 => 1s:7000=quiet 1s:8000=quiet gap(11-11 in 9900..9950) 1s:9000=gap[9-12] \
+         9@9100 10@9900 12@9950 clock:14000 => 1s:7000=quiet 1s:8000=quiet gap(11-11 in 9900..9950) 1s:3000=gap[5]r1 1s:9000=gap[9-12] \
          5s:5000=gap[7-12] 1s:10000=quiet 1s:11000=quiet",
     );
     // Where no other comes to contradict it, the window does.
@@ -54,7 +54,7 @@ fn a_damaged_id_near_ahead_is_overruled() {
          clock:4200 => gap(5-49999 in -800..2200) cut(50000) 1s:0=gap[2-50000] 1s:1000=gap[4]; \
          clock:9000 => 1s:2000=gap 1s:3000=quiet 1s:4000=quiet 5s:0=gap[2-50000] 1s:5000=quiet 1s:6000=quiet; \
          5@9000 => 1s:7000=quiet 1s:8000=quiet; 6@9100 => ; \
-         clock:12000 => 1s:9000=complete[5-6] 5s:5000=complete[5-6]; 8@12500 9@13000 clock:14499 => ; \
+         clock:12000 => 1s:1000=complete[4]r1 1s:2000=quietr1 1s:9000=complete[5-6] 5s:5000=complete[5-6]; 8@12500 9@13000 clock:14499 => ; \
          clock:16000 => gap(7-7 in 9100..12500) 1s:10000=gap 1s:11000=gap 1s:12000=gap[8] 1s:13000=complete[9]",
     );
     // Those that come after the window are held first.

@@ -16,6 +16,8 @@ mod doubts;
 
 mod properties;
 
+mod amendments;
+
 mod snapshots;
 
 mod shards;

@@ -56,12 +56,21 @@ fn jumped_ids_make_its_edges_gaps() {
 }
 
 #[test]
-fn a_verdict_stays_so_that_long_bars_agree_with_short_ones() {
+fn ids_that_go_on_later_than_the_window_amend_it() {
     check(
         "1s 10s",
         "ref:1@-50 up:0 2@100 down up:1500 clock:3500 => Reference outage(100..1500) 1s:0=unknown[2]; \
-         3@5000 => 1s:1000=unknown 1s:2000=quiet 1s:3000=quiet 1s:4000=quiet; \
-         4@10000 => 1s:5000=complete[3] 1s:6000=quiet 1s:7000=quiet 1s:8000=quiet 1s:9000=quiet 10s:0=unknown[2-3]",
+         3@5000 => 1s:1000=quiet 1s:2000=quiet 1s:3000=quiet 1s:4000=quiet; clock:5999 => ; \
+         clock:6000 => 1s:0=complete[2]r1; \
+         4@10000 => 1s:5000=complete[3] 1s:6000=quiet 1s:7000=quiet 1s:8000=quiet 1s:9000=quiet 10s:0=complete[2-3]",
+    );
+    // What was closed as unknown by then is given again, each bucket, long ones too.
+    check(
+        "1s 2s",
+        "ref:1@-50 up:0 2@100 down up:4000 clock:6000 => Reference outage(100..4000) 1s:0=unknown[2] 1s:1000=unknown \
+         2s:0=unknown[2] 1s:2000=unknown 1s:3000=unknown 2s:2000=unknown; \
+         3@6500 clock:7500 => 1s:4000=quiet 1s:5000=quiet 2s:4000=quiet 1s:0=complete[2]r1 1s:1000=quietr1 \
+         2s:0=complete[2]r1 1s:2000=quietr1 1s:3000=quietr1 2s:2000=quietr1",
     );
 }
 
@@ -75,13 +84,13 @@ fn a_feed_that_flaps_has_one_outage() {
 }
 
 #[test]
-fn what_closed_before_a_hole_was_known_stays_and_long_bars_agree() {
+fn what_closed_before_a_hole_was_known_is_amended_and_long_bars_agree() {
     let mut config = config("2s 6s");
     config.close_on_ids = false;
     check_with(
         config,
         "up:0 1@1900 2@3805 clock:4000 => 2s:0=complete[1]; down up:10000 4@10100 => ; \
-         clock:14100 => outage(2000..10000) gap(3-3 in 1805..12100) 2s:2000=gap[2] 2s:4000=unknown \
-         6s:0=gap[1-2] 2s:6000=unknown 2s:8000=unknown 2s:10000=gap[4] 6s:6000=gap[4]",
+         clock:14100 => outage(2000..10000) gap(3-3 in 1805..12100) 2s:2000=unknown[2] 2s:4000=unknown \
+         6s:0=gap[1-2] 2s:6000=unknown 2s:8000=unknown 2s:10000=gap[4] 6s:6000=gap[4]; clock:15100 => 2s:0=gap[1]r1",
     );
 }

@@ -99,16 +99,24 @@ pub(crate) fn whole(steps: impl IntoIterator<Item = Op>) -> Vec<Op> {
     ops
 }
 
-/// By interval and start; panics unless every bucket came once, in order.
+/// By interval and start, as they were last given; panics unless every bucket came once, in order, and amendments
+/// after it, each with the next rev.
 pub(crate) fn collect(closed: &[Closed]) -> Bars {
     let mut next: BTreeMap<Interval, i64> = BTreeMap::new();
+    let mut revs: BTreeMap<(Interval, i64), u32> = BTreeMap::new();
     let mut bars = Bars::new();
     for bar in closed {
-        let start = next.entry(bar.interval).or_insert(bar.start_ms);
-        assert_eq!(*start, bar.start_ms, "{} skips or repeats", bar.interval);
-        assert_eq!(bar.interval.start_of(bar.start_ms), bar.start_ms);
-        *start += bar.interval.ms();
-        bars.insert((bar.interval, bar.start_ms), (bar.candle, bar.completeness));
+        let key = (bar.interval, bar.start_ms);
+        if bar.rev == 0 {
+            let start = next.entry(bar.interval).or_insert(bar.start_ms);
+            assert_eq!(*start, bar.start_ms, "{} skips or repeats", bar.interval);
+            assert_eq!(bar.interval.start_of(bar.start_ms), bar.start_ms);
+            *start += bar.interval.ms();
+        } else {
+            assert_eq!(revs.get(&key), Some(&(bar.rev - 1)), "{key:?}");
+        }
+        revs.insert(key, bar.rev);
+        bars.insert(key, (bar.candle, bar.completeness));
     }
     bars
 }

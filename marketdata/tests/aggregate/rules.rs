@@ -199,26 +199,12 @@ fn missing_ids_mark_what_they_may_be_in() {
         "ref:1@-50 up:0 2@100 6@300 4@200 clock:2199 => Reference; \
          clock:2300 => gap(3-3 in 100..200) gap(5-5 in 200..300); clock:3000 => 1s:0=gap[2-6]",
     );
-    // A bar that closed before the hole was seen stays; the event tells where to look.
+    // A bar that closed before the hole was seen is given again.
     check(
         "1s",
         "ref:1@-50 up:0 2@100 clock:3500 => Reference 1s:0=complete[2]; 4@3600 => ; \
-         clock:5600 => gap(3-3 in 100..3600) 1s:1000=gap 1s:2000=gap; clock:6000 => 1s:3000=gap[4]",
-    );
-}
-
-#[test]
-fn a_late_trade_is_told_and_in_no_bar() {
-    check(
-        "1s 5s",
-        "up:0 1@100 3@3000 clock:5000 => gap(2-2 in 100..3000) 1s:0=gap[1] 1s:1000=gap 1s:2000=gap; \
-         2@200 2@200 => Late late(2) Duplicate; clock:7000 => 1s:3000=gap[3] 1s:4000=quiet 5s:0=gap[1-3]",
-    );
-    // Where nothing was known to be missing, the longer bar alone is marked, until the shorter one is amended.
-    check(
-        "1s 5s",
-        "up:0 2@1900 clock:4000 => 1s:1000=complete[2]; 1@100 => Late late(1); \
-         clock:7000 => 1s:2000=quiet 1s:3000=quiet 1s:4000=quiet 5s:0=gap[2]",
+         clock:5600 => gap(3-3 in 100..3600) 1s:1000=gap 1s:2000=gap; clock:6000 => 1s:3000=gap[4]; \
+         clock:6599 => ; clock:6600 => 1s:0=gap[2]r1",
     );
 }
 

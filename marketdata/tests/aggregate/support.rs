@@ -41,11 +41,15 @@ pub(crate) enum Op {
     Up(Option<i64>),
     Down,
     Loss,
+    Fetched { id: u64, at: i64 },
+    Void(u64, u64),
+    End,
 }
 
 impl Op {
     /// `7@100` is trade 7 at 100 ms, `7@100/150` one that was sent at 150 ms, `ref:7@100` one that a snapshot
-    /// told; `clock:200`, `up`, `up:200`, `down`, `loss`.
+    /// told; `clock:200`, `up`, `up:200`, `down`, `loss`; `get:7@100` one that was fetched, `void:5-6`, and `end` for
+    /// the end of a batch of those.
     pub(crate) fn parse(text: &str) -> Self {
         let number = |text: &str| text.parse::<i64>().unwrap();
         let id_at = |text: &str| {
@@ -55,13 +59,20 @@ impl Op {
         match text.split_once(':') {
             Some(("clock", ms)) => Self::Clock(number(ms)),
             Some(("up", ms)) => Self::Up(Some(number(ms))),
-            Some(("ref", rest)) => {
+            Some((told @ ("ref" | "get"), rest)) => {
                 let (id, at) = id_at(rest);
-                Self::Reference {
-                    id,
-                    at: number(&at),
+                let at = number(&at);
+                if told == "ref" {
+                    Self::Reference { id, at }
+                } else {
+                    Self::Fetched { id, at }
                 }
             }
+            Some(("void", rest)) => {
+                let (from, to) = rest.split_once('-').unwrap_or((rest, rest));
+                Self::Void(from.parse().unwrap(), to.parse().unwrap())
+            }
+            None if text == "end" => Self::End,
             None if text == "up" => Self::Up(None),
             None if text == "down" => Self::Down,
             None if text == "loss" => Self::Loss,
@@ -88,6 +99,9 @@ impl Op {
             Self::Up(at) => series.handle_feed_up(at.map(|at| DAY_MS + at)),
             Self::Down => series.handle_feed_down(),
             Self::Loss => series.handle_loss(),
+            Self::Fetched { id, at } => return Some(series.handle_repaired(&trade(id, at))),
+            Self::Void(from_id, to_id) => series.handle_void(from_id, to_id),
+            Self::End => series.handle_batch_end(),
         }
         None
     }
@@ -107,7 +121,7 @@ pub(crate) fn run(config: Config, ops: impl IntoIterator<Item = Op>) -> (Series,
     (series, closed)
 }
 
-/// `1s:1000=complete[4-7]`, `1s:2000=quiet`.
+/// `1s:1000=complete[4-7]`, `1s:2000=quiet`, `1s:2000=repaired[3]r1` for its first amendment.
 pub(crate) fn show(bar: &Closed) -> String {
     let ids = match bar.candle.ids {
         Some((first, last)) if first == last => format!("[{first}]"),
@@ -115,7 +129,11 @@ pub(crate) fn show(bar: &Closed) -> String {
         None => String::new(),
     };
     let at = bar.start_ms - DAY_MS;
-    format!("{}:{at}={}{ids}", bar.interval, bar.completeness)
+    let rev = match bar.rev {
+        0 => String::new(),
+        rev => format!("r{rev}"),
+    };
+    format!("{}:{at}={}{ids}{rev}", bar.interval, bar.completeness)
 }
 
 fn show_outcome(outcome: TradeOutcome) -> Option<String> {

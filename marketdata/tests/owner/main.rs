@@ -11,7 +11,7 @@ mod log;
 mod node;
 
 /// Every order of events, in small worlds.
-// mod model;
+mod model;
 
 /// Seeded schedules of larger worlds.
 mod simulate;

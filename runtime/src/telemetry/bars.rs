@@ -35,15 +35,6 @@ impl BusCall {
         tracer: &Tracer,
         bars: impl IntoIterator<Item = &'a mut BarMessage>,
     ) -> Self {
-        let kept = |bar: &mut BarMessage| {
-            if bar.trace.is_some() && age(bar) > AGE_MAX {
-                bar.trace = None;
-            }
-        };
-        let bars = bars.into_iter().map(|bar| {
-            kept(bar);
-            bar
-        });
         Self::begin(tracer, names::BAR_RECEIVE, SpanKind::Consumer, bars)
     }
 
@@ -63,6 +54,9 @@ impl BusCall {
             return call;
         }
         for (at, bar) in bars.into_iter().enumerate() {
+            if kind == SpanKind::Consumer && bar.trace.is_some() && age(bar) > AGE_MAX {
+                bar.trace = None;
+            }
             if let Some(parent) = bar.trace {
                 call.began.get_or_insert_with(SystemTime::now);
                 call.parents.push((at, parent));
@@ -128,4 +122,83 @@ fn of_bar(span: Span, message: &BarMessage) -> Span {
         return span;
     }
     span.with(key::SEQ, bar.seq)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+    use wire::{Bar, Candle, Completeness, Instrument, Interval, Scope};
+
+    use super::*;
+    use crate::broker::memory::MemoryBroker;
+    use crate::telemetry::new_trace;
+
+    /// A sampled bar that was published so long ago.
+    fn sampled(age: Duration) -> BarMessage {
+        let published = SystemTime::now() - age;
+        let since_epoch = published.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let instrument = Instrument::new("coinbase".parse().unwrap(), "BTC-USD".parse().unwrap());
+        let bar = Bar {
+            topic: "kline:1s:BTC-USD".parse().unwrap(),
+            instrument,
+            interval: Interval::S1,
+            start_ms: 0,
+            candle: Candle::flat("1".parse().unwrap()),
+            closed: true,
+            rev: 0,
+            completeness: Completeness::Complete,
+            close_no: 8_812,
+            epoch: 7,
+            seq: 0,
+            event_time_ms: 0,
+            publish_time_ms: i64::try_from(since_epoch.as_millis()).unwrap(),
+        };
+        BarMessage::new(&Scope::new("test", "eu").unwrap(), bar).with_trace(Some(new_trace()))
+    }
+
+    #[tokio::test]
+    async fn each_sampled_bar_has_a_span_of_its_own_below_what_it_came_with() {
+        let (queue, mut spans) = mpsc::channel(10);
+        let tracer = Tracer::new(
+            1,
+            queue,
+            prometheus_client::metrics::counter::Counter::default(),
+        );
+        let plain = sampled(Duration::ZERO).with_trace(None);
+        let mut bars = [
+            plain.clone(),
+            sampled(Duration::ZERO),
+            plain,
+            sampled(Duration::ZERO),
+        ];
+        let came: Vec<_> = bars.iter().map(|bar| bar.trace).collect();
+        let call = BusCall::publish(&tracer, &mut bars);
+        call.end(&tracer, &MemoryBroker::default(), &bars, Some(&"away"));
+        for at in [1, 3] {
+            let span = spans.try_recv().unwrap();
+            let (above, own) = (came[at].unwrap(), bars[at].trace.unwrap());
+            assert_eq!((span.parent, span.context), (Some(above.span_id), own));
+            assert_eq!(above.trace_id, own.trace_id);
+            assert_ne!(above.span_id, own.span_id);
+            assert_eq!(span.error.as_deref(), Some("away"));
+        }
+        assert!(spans.try_recv().is_err());
+        assert_eq!((bars[0].trace, bars[2].trace), (None, None));
+    }
+
+    #[tokio::test]
+    async fn what_the_bus_kept_is_not_followed() {
+        let (queue, mut spans) = mpsc::channel(10);
+        let tracer = Tracer::new(
+            1,
+            queue,
+            prometheus_client::metrics::counter::Counter::default(),
+        );
+        let mut bars = [sampled(AGE_MAX * 2), sampled(AGE_MAX / 2)];
+        let call = BusCall::receive(&tracer, &mut bars);
+        call.end(&tracer, &MemoryBroker::default(), &bars, None);
+        assert_eq!(bars[0].trace, None);
+        assert_eq!(spans.try_recv().unwrap().context, bars[1].trace.unwrap());
+        assert!(spans.try_recv().is_err());
+    }
 }

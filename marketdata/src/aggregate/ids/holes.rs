@@ -58,6 +58,54 @@ impl Ids {
                 .any(|hole| hole.lo_ms < end_ms && hole.hi_ms >= start_ms)
     }
 
+    /// Every hole, lowest first.
+    pub(in crate::aggregate) fn holes(
+        &self,
+        slack_ms: i64,
+    ) -> impl DoubleEndedIterator<Item = (Hole, bool)> + '_ {
+        let pairs = self.runs.windows(2);
+        pairs.map(move |pair| (hole(&pair[0], &pair[1], slack_ms), pair[1].told))
+    }
+
+    /// The holes that are left of a range of ids; where one reaches beyond it, the whole of that one.
+    pub(in crate::aggregate) fn holes_within(
+        &self,
+        from_id: u64,
+        to_id: u64,
+        slack_ms: i64,
+    ) -> impl Iterator<Item = Hole> + '_ {
+        let holes = self.holes(slack_ms).map(|(hole, _)| hole);
+        holes.filter(move |hole| hole.from_id <= to_id && hole.to_id >= from_id)
+    }
+
+    /// There are no trades of these ids: they count as seen. What of them touches no id that was seen is left; so is
+    /// what lies beyond all of those. Gives whether that changed anything.
+    pub(in crate::aggregate) fn fill(&mut self, from_id: u64, to_id: u64) -> bool {
+        let (mut above, mut changed) = (1, false);
+        while above < self.runs.len() {
+            let (lo, hi) = (self.runs[above - 1].hi + 1, self.runs[above].lo - 1);
+            let (from, to) = (from_id.max(lo), to_id.min(hi));
+            if from > to || (from > lo && to < hi) {
+                above += 1;
+                continue;
+            }
+            changed = true;
+            if from == lo && to == hi {
+                let time_ms = self.runs[above].min_ms;
+                self.join(above, time_ms);
+                continue;
+            }
+            if from == lo {
+                self.runs[above - 1].hi = to;
+            } else {
+                self.runs[above].lo = from;
+            }
+            above += 1;
+        }
+        self.count_holes();
+        changed
+    }
+
     /// The lowest hole that can no longer fill, as its newest possible trade is `settled_ms` or older.
     /// From then on it counts as told.
     pub(in crate::aggregate) fn tell_hole(

@@ -214,6 +214,22 @@ impl Ids {
         newer_below || older_above
     }
 
+    /// Whether an id at that place lies below another that was seen.
+    #[inline]
+    pub(super) fn is_below(&self, place: Place) -> bool {
+        match place {
+            Place::Seen => false,
+            Place::After(at) => at + 1 < self.runs.len(),
+            Place::Before(_) | Place::Joins(_) => true,
+            Place::Alone(at) => at < self.runs.len(),
+        }
+    }
+
+    /// The newest time of the highest run.
+    pub(super) fn top_ms(&self) -> Option<i64> {
+        self.runs.last().map(|run| run.max_ms)
+    }
+
     /// Takes an id at the place that [`Ids::place`] gave. When that makes too many runs, the oldest hole is
     /// given up and handed back; the flag says whether it had been told before.
     #[inline]

@@ -3,9 +3,10 @@
 
 use super::{EVENTS_MAX, Feed, Series};
 use crate::aggregate::event::Event;
+use crate::aggregate::held::Held;
 use crate::aggregate::ids::Hole;
 use crate::aggregate::lane::Lane;
-use crate::aggregate::marks::Told;
+use crate::aggregate::marks::{Cause, Told};
 
 impl Series {
     /// A believed time was heard.
@@ -43,7 +44,7 @@ impl Series {
     pub(super) fn settle(&mut self) {
         let old_top = self.ids.has_old_top();
         let holes = self.ids.has_open_holes() || self.marks.untold_ms().is_some();
-        if !old_top && !holes && self.doubt.is_none() {
+        if !old_top && !holes && self.doubt.is_none() && self.stale_since_ms.is_none() {
             return;
         }
         let Some(now) = self.clock.now_ms() else {
@@ -67,6 +68,9 @@ impl Series {
         if old_top && let Some(id) = self.ids.overruled() {
             self.cut(id, None);
         }
+        if self.stale_due_ms().is_some_and(|due| due <= now) {
+            self.judge_closed();
+        }
     }
 
     /// Before the first bars it is of no interest to anyone.
@@ -83,7 +87,16 @@ impl Series {
         self.counters.gaps += 1;
         let missing = hole.to_id - hole.from_id + 1;
         self.counters.ids_missing = self.counters.ids_missing.saturating_add(missing);
-        self.mark_stretch(hole.lo_ms, hole.hi_ms);
+        let from_ms = hole.lo_ms.max(self.gone_until_ms());
+        if from_ms < self.open_from_ms {
+            self.note_stale();
+        }
+        // What is gone stays as it is; so must then the longer bars over it.
+        if from_ms <= hole.hi_ms {
+            let cause = Cause::Ids(hole.from_id, hole.to_id);
+            let keep_ms = self.keep_from_ms();
+            self.marks.handle_gap(from_ms, hole.hi_ms, cause, keep_ms);
+        }
         self.tell(Event::Gap {
             from_id: hole.from_id,
             to_id: hole.to_id,
@@ -142,9 +155,35 @@ impl Series {
         self.config.reorder_window_ms.clamp(0, WINDOW_MAX_MS)
     }
 
-    pub(super) fn closed_until_ms(&self) -> i64 {
-        let next = self.lanes.iter().map(Lane::next_ms);
-        next.min().unwrap_or(i64::MAX)
+    /// No bar that is open or held begins before.
+    pub(super) fn keep_from_ms(&self) -> i64 {
+        let oldest = |lane: &Lane| lane.closed.oldest_ms().unwrap_or(i64::MAX);
+        let oldest = self
+            .lanes
+            .iter()
+            .map(|lane| oldest(lane).min(lane.next_ms()));
+        oldest.min().unwrap_or(i64::MAX)
+    }
+
+    /// What is before cannot be amended in every interval.
+    pub(super) fn gone_until_ms(&self) -> i64 {
+        let gone = self.lanes.iter().map(Lane::gone_until_ms);
+        gone.max().unwrap_or(i64::MIN)
+    }
+
+    /// Keeps a bar that was closed, for as long as it may be amended.
+    pub(super) fn hold(&mut self, lane: usize, bar: Held, newest_ms: i64) {
+        let ring = &mut self.lanes[lane].closed;
+        ring.push(bar);
+        if self.stale_since_ms.is_some() {
+            return;
+        }
+        let ids = &self.ids;
+        let gone = ring.make_room(newest_ms, |start, end| ids.prove(start, end));
+        for (start, end, said) in gone {
+            let keep_ms = self.keep_from_ms();
+            self.marks.handle_gone(start, end, said, keep_ms);
+        }
     }
 
     pub(super) fn refresh_bounds(&mut self) {

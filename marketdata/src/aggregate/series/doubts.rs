@@ -6,6 +6,7 @@ use wire::Trade;
 use super::{Feed, Series};
 use crate::aggregate::event::{Event, Rejection, TradeOutcome};
 use crate::aggregate::ids::{Jump, Place};
+use crate::aggregate::marks::Cause;
 use crate::aggregate::snapshot::DoubtSnapshot;
 
 /// A trade whose id stands alone. The next one tells whether it was damaged or the venue counts on from there.
@@ -169,7 +170,11 @@ impl Series {
         };
         if doubt.held {
             self.mark(doubt.trade.time_ms);
-            self.mark_stretch(doubt.heard_ms - self.window_ms(), doubt.heard_ms);
+            self.mark_stretch(
+                doubt.heard_ms - self.window_ms(),
+                doubt.heard_ms,
+                Cause::Lasting,
+            );
             self.count(TradeOutcome::Rejected(Rejection::IdJump));
         }
     }
@@ -203,7 +208,8 @@ impl Series {
             (None, Some(next)) => to_ms.max(next.time_ms),
             _ => to_ms,
         };
-        self.mark_stretch(from_ms, to_ms);
+        self.marks.handle_cut(id);
+        self.mark_stretch(from_ms, to_ms, Cause::Lasting);
         self.against_told = self.ids.times_run_against();
         self.counters.ids_cut += 1;
         self.tell(Event::IdsCut(id));
@@ -211,10 +217,10 @@ impl Series {
 
     /// Marks what is open of a stretch of time, both ends included. What is closed stays as it is; so must then
     /// the longer bars over it.
-    pub(super) fn mark_stretch(&mut self, from_ms: i64, to_ms: i64) {
+    pub(super) fn mark_stretch(&mut self, from_ms: i64, to_ms: i64, cause: Cause) {
         let from_ms = self.open_part_ms(from_ms, to_ms);
-        self.marks
-            .handle_gap(from_ms, to_ms, self.closed_until_ms());
+        let keep_ms = self.keep_from_ms();
+        self.marks.handle_gap(from_ms, to_ms, cause, keep_ms);
     }
 
     /// Where the part of a stretch begins that is open in all intervals.

@@ -10,6 +10,12 @@ mod doubts;
 /// What the venue's clock settles.
 mod closing;
 
+/// Closed bars that are given again.
+mod amend;
+
+/// Ids that are to be fetched.
+mod missing;
+
 /// As plain data, and back.
 mod restore;
 
@@ -21,10 +27,12 @@ use wire::{Candle, Completeness, Interval, Trade};
 use super::clock::Clock;
 use super::config::Config;
 use super::event::{Closed, Counters, Event, OpenBar, TradeOutcome};
+use super::held::of_parts;
 use super::ids::Ids;
 use super::lane::Lane;
-use super::marks::Marks;
+use super::marks::{Cause, Marks};
 use doubts::Doubt;
+use missing::Wanted;
 
 /// One instrument: the open buckets of every interval, the ids seen, what is missing.
 ///
@@ -50,6 +58,15 @@ pub struct Series {
     /// The newest trade whose id is not believed of one trade alone.
     doubt: Option<Doubt>,
     against_told: bool,
+    /// Trades that come now were fetched.
+    repairing: bool,
+    /// Since when closed bars may say something else than what was last given.
+    stale_since_ms: Option<i64>,
+    /// Ids may show more of the marked stretches to be whole.
+    marks_stale: bool,
+    /// Some closed bars are to be given again.
+    amended: bool,
+    wanted: Wanted,
     /// A trade of this time or later is in an open bucket of every interval.
     open_from_ms: i64,
     /// No bar ends before.
@@ -84,6 +101,11 @@ impl Series {
             marks: Marks::new(),
             doubt: None,
             against_told: false,
+            repairing: false,
+            stale_since_ms: None,
+            marks_stale: false,
+            amended: false,
+            wanted: Wanted::default(),
             open_from_ms: i64::MAX,
             end_min_ms: i64::MAX,
             events: VecDeque::new(),
@@ -139,7 +161,10 @@ impl Series {
     /// window is in doubt too; after the newest id seen, that is.
     pub fn handle_feed_down(&mut self) {
         if let Some(from_ms) = self.outage_from_ms() {
-            self.marks.handle_down(from_ms, self.closed_until_ms());
+            self.marks.handle_down(from_ms, self.keep_from_ms());
+        }
+        if self.feed != Feed::Down {
+            self.wanted.handle_down(self.ids.top());
         }
         self.feed = Feed::Down;
     }
@@ -148,15 +173,20 @@ impl Series {
     /// next trade; but the bars that it may belong to must not close as whole before.
     pub fn handle_loss(&mut self) {
         if let Some(now) = self.clock.now_ms() {
-            self.mark_stretch(now - self.window_ms(), now);
+            self.mark_stretch(now - self.window_ms(), now, Cause::Loss);
         }
     }
 
     /// The next closed bar: of each interval every bucket once, in order; of those that are due together, the
-    /// one that ends first, and the shorter before the longer.
+    /// one that ends first, and the shorter before the longer. Before them, those that are amended.
     pub fn poll_close(&mut self) -> Option<Closed> {
         if !self.is_due() {
             return None;
+        }
+        if self.amended
+            && let Some(closed) = self.poll_amended()
+        {
+            return Some(closed);
         }
         let newest = self.newest_ms()?;
         let due = self.lanes.iter().enumerate().filter_map(|(at, lane)| {
@@ -166,18 +196,21 @@ impl Series {
                 .then_some((end, at, start))
         });
         let (end, at, start) = due.min()?;
-        let interval = self.lanes[at].interval;
-        let (candle, lacks) = self.lanes[at].close(start)?;
-        self.refresh_bounds();
-        self.counters.closed += 1;
-        Some(Closed {
-            interval,
+        self.heal();
+        let told = self.marks.of(start, end);
+        let bar = self.lanes[at].close(start, told, newest)?;
+        let closed = Closed {
+            interval: self.lanes[at].interval,
             start_ms: start,
-            candle,
-            completeness: of_parts(&candle, lacks).merge(self.marks.of(start, end)),
+            candle: bar.candle,
+            completeness: bar.completeness,
             rev: 0,
             event_time_ms: newest,
-        })
+        };
+        self.hold(at, bar, newest);
+        self.refresh_bounds();
+        self.counters.closed += 1;
+        Some(closed)
     }
 
     /// The next event. At most 256 wait; more are counted as lost.
@@ -199,7 +232,9 @@ impl Series {
             Some(bucket) if bucket.candle.count > 0 => bucket.candle,
             _ => Candle::flat(lane.price_before(start)?),
         };
-        let mut completeness = of_parts(&candle, held.is_some_and(|bucket| bucket.lacks));
+        let lacks = held.is_some_and(|bucket| bucket.lacks);
+        let repaired = held.is_some_and(|bucket| bucket.repaired);
+        let mut completeness = of_parts(&candle, lacks, repaired);
         // An outage that may still turn out to be harmless is one until it has: the first bar of a feed must not
         // pass as whole for the time that it takes to find out.
         if self.feed != Feed::Alive || self.marks.in_doubt(start, start + interval.ms()) {
@@ -230,14 +265,17 @@ impl Series {
             let begin = lane.interval.start_of(now) + lane.interval.ms();
             Some(close.max(now + 1).min(begin))
         });
-        lanes.chain(told).min().unwrap_or(i64::MAX)
+        let stale = self.stale_due_ms().map(|due| due.max(now + 1));
+        lanes.chain(told).chain(stale).min().unwrap_or(i64::MAX)
     }
 
     /// Whether [`Series::poll_close`] may have something; false where it surely has not.
     #[inline]
     pub fn is_due(&self) -> bool {
-        self.newest_ms()
-            .is_some_and(|newest| newest >= self.end_min_ms)
+        self.amended
+            || self
+                .newest_ms()
+                .is_some_and(|newest| newest >= self.end_min_ms)
     }
 
     /// Whether [`Series::poll_event`] has something.
@@ -264,15 +302,6 @@ impl Series {
             + self.ids.heap_bytes()
             + self.marks.heap_bytes()
             + self.events.capacity() * size_of::<Event>()
-    }
-}
-
-fn of_parts(candle: &Candle, lacks: bool) -> Completeness {
-    if lacks {
-        Completeness::Gap
-    } else if candle.count == 0 {
-        Completeness::Quiet
-    } else {
-        Completeness::Complete
+            + self.wanted.heap_bytes()
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::{Doubt, Series};
 use crate::aggregate::clock::Clock;
 use crate::aggregate::config::Config;
+use crate::aggregate::event::Counters;
 use crate::aggregate::ids::Ids;
 use crate::aggregate::lane::Lane;
-use crate::aggregate::marks::Marks;
+use crate::aggregate::marks::{Cause, Marks};
 use crate::aggregate::snapshot::{FORMAT, RUNS_MAX, STRETCHES_MAX, SeriesSnapshot};
 
 impl Series {
@@ -20,12 +21,22 @@ impl Series {
         let mut ids = self.ids.clone();
         let mut marks = self.marks.clone();
         if let Some(from_ms) = self.outage_from_ms() {
-            marks.handle_down(from_ms, self.closed_until_ms());
+            marks.handle_down(from_ms, self.keep_from_ms());
         }
+        let keep_ms = self.keep_from_ms();
         for (hole, told) in ids.bound(RUNS_MAX, self.slack_ms()) {
             if !told {
-                let from_ms = self.open_part_ms(hole.lo_ms, hole.hi_ms);
-                marks.handle_gap(from_ms, hole.hi_ms, self.closed_until_ms());
+                let from_ms = hole.lo_ms.max(self.gone_until_ms());
+                marks.handle_gap(from_ms.min(hole.hi_ms), hole.hi_ms, Cause::Lasting, keep_ms);
+            }
+            marks.handle_given_up(hole.from_id, hole.to_id);
+        }
+        let mut lanes = Vec::with_capacity(self.lanes.len());
+        for lane in &self.lanes {
+            let (lane, gone) = lane.snapshot(|start, end| self.ids.prove(start, end));
+            lanes.push(lane);
+            for (start, end, said) in gone {
+                marks.handle_gone(start, end, said, keep_ms);
             }
         }
         marks.bound(STRETCHES_MAX);
@@ -34,7 +45,7 @@ impl Series {
             format: FORMAT,
             clock: self.clock.now_ms(),
             claim: self.clock.claim_ms(),
-            lanes: self.lanes.iter().map(Lane::snapshot).collect(),
+            lanes,
             ids: ids.snapshot(),
             gaps,
             outages,
@@ -68,7 +79,16 @@ impl Series {
         series.marks = Marks::restore(&snapshot.gaps, &snapshot.outages);
         series.against_told = series.ids.times_run_against();
         series.doubt = snapshot.doubt.as_ref().map(Doubt::restore);
+        series.wanted.handle_down(series.ids.top());
+        // Trades may have come for closed bars that were not given again yet; marks are as they were.
+        series.stale_since_ms = series.clock.now_ms();
+        series.marks_stale = true;
         series.refresh_bounds();
         series
+    }
+
+    /// Counts go on from these.
+    pub(in crate::aggregate) fn set_counters(&mut self, counters: Counters) {
+        self.counters = counters;
     }
 }

@@ -6,6 +6,7 @@ use wire::{Candle, CandleError, Trade};
 use super::Series;
 use crate::aggregate::event::{Event, Rejection, TradeOutcome};
 use crate::aggregate::ids::Place;
+use crate::aggregate::marks::Cause;
 
 impl Series {
     #[inline]
@@ -27,9 +28,15 @@ impl Series {
         {
             return outcome;
         }
+        let amends = trade.time_ms < self.open_from_ms
+            && self.lanes.iter().any(|lane| lane.is_late(trade.time_ms));
         match self.add(trade) {
             Ok(()) => {
                 self.insert(trade, place);
+                if amends {
+                    self.note_stale();
+                    return TradeOutcome::Amended;
+                }
                 TradeOutcome::Added
             }
             Err(rejection) => {
@@ -43,7 +50,8 @@ impl Series {
         }
     }
 
-    /// A trade that some interval has no open bucket for. `None` when it is to be added to the others.
+    /// A trade that some interval has no open bucket for. `None` when it is to be added, to closed bars too: to all of
+    /// those that it belongs to, or to none, so that they add up.
     pub(super) fn take_old(&mut self, trade: &Trade, place: Place) -> Option<TradeOutcome> {
         let late = self.lanes.iter().any(|lane| lane.is_late(trade.time_ms));
         let taken = self.lanes.iter().any(|lane| lane.takes(trade.time_ms));
@@ -55,7 +63,9 @@ impl Series {
             // Its id stays missing, so that the bars of its neighbours are marked.
             return Some(TradeOutcome::Rejected(Rejection::TimeAgainstIds));
         }
-        if late {
+        let closed = self.lanes.iter().filter(|lane| lane.is_late(trade.time_ms));
+        let held = late && closed.into_iter().all(|lane| lane.amends(trade.time_ms));
+        if late && !held {
             self.insert(trade, place);
             self.mark(trade.time_ms);
             self.tell(Event::Late(*trade));
@@ -66,7 +76,7 @@ impl Series {
                 lane.handle_reference(trade.id, trade.price);
             }
         }
-        if taken {
+        if taken || held {
             return None;
         }
         self.insert(trade, place);
@@ -83,17 +93,13 @@ impl Series {
             return Err(Rejection::Backlog);
         }
         let one = Candle::of_trade(trade).map_err(Rejection::Overflow)?;
-        for lane in self.lanes.iter().filter(|lane| lane.takes(time_ms)) {
-            if lane
-                .bucket(time_ms)
-                .is_some_and(|bucket| !bucket.fits(&one))
-            {
-                return Err(Rejection::Overflow(CandleError::Sum));
-            }
+        if !self.lanes.iter().all(|lane| lane.fits(time_ms, &one)) {
+            return Err(Rejection::Overflow(CandleError::Sum));
         }
-        for lane in self.lanes.iter_mut().filter(|lane| lane.takes(time_ms)) {
-            let bucket = lane.bucket_mut(time_ms);
-            bucket.add(&one).map_err(Rejection::Overflow)?;
+        let repaired = self.repairing;
+        for lane in &mut self.lanes {
+            lane.add(trade, &one, repaired)
+                .map_err(Rejection::Overflow)?;
         }
         Ok(())
     }
@@ -101,6 +107,7 @@ impl Series {
     #[inline]
     pub(super) fn insert(&mut self, trade: &Trade, place: Place) {
         let slack_ms = self.slack_ms();
+        self.note_filled(place, slack_ms);
         let given_up = self.ids.insert(place, trade, slack_ms);
         if self.ids.times_run_against() && !self.against_told {
             self.against_told = true;
@@ -111,6 +118,27 @@ impl Series {
             if !told {
                 self.tell_gap(&hole);
             }
+            self.marks.handle_given_up(hole.from_id, hole.to_id);
+        }
+    }
+
+    /// Where an id that comes may show a marked stretch to be whole: below others, or above all when it is the first
+    /// beyond that stretch. And where it makes a hole, that is wanted.
+    #[inline]
+    fn note_filled(&mut self, place: Place, slack_ms: i64) {
+        if let Place::Alone(at) = place
+            && at > 0
+        {
+            self.wanted.handle_hole();
+        }
+        let until_ms = self.marks.heals_until_ms();
+        if until_ms == i64::MIN {
+            return;
+        }
+        let reached = self.ids.top_ms() > Some(until_ms.saturating_add(slack_ms));
+        if self.ids.is_below(place) || !reached {
+            self.marks_stale = true;
+            self.note_stale();
         }
     }
 
@@ -121,7 +149,7 @@ impl Series {
         }
         if !marked {
             // More buckets wait than are held.
-            self.mark_stretch(time_ms, time_ms);
+            self.mark_stretch(time_ms, time_ms, Cause::Lasting);
         }
     }
 
@@ -130,6 +158,10 @@ impl Series {
         match outcome {
             TradeOutcome::Added => counters.added += 1,
             TradeOutcome::Duplicate => counters.duplicate += 1,
+            TradeOutcome::Amended => {
+                counters.added += 1;
+                counters.amending += 1;
+            }
             TradeOutcome::Late => counters.late += 1,
             TradeOutcome::Held => {}
             TradeOutcome::Reference => counters.reference += 1,

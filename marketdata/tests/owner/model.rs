@@ -1,0 +1,552 @@
+//! Every order of events in small worlds: two processes, what they ask, and what may become of it. Each world begins
+//! with an owner that has committed a bar, and is bounded by how often each kind of thing may happen.
+//!
+//! A request is carried out by its server, and later its answer gets to the process; or the process gives it up, before
+//! or after that, and it is carried out later or never. Reads are answered as they are carried out: that what was read
+//! is old by then is shown by the write that follows. A process acts when it is answered, and when it is its turn: that
+//! it does not have its turn is how it is paused.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, HashSet};
+use std::hash::{Hash, Hasher};
+use std::sync::LazyLock;
+
+use marketdata::owner::{Assigned, Command, CommitOutcome, LeaseAnswer, LeaseCommand, Options};
+use wire::{Instrument, ShardId, Symbol, Venue};
+
+use crate::engine::{LENS, known};
+use crate::log::Log;
+use crate::node::{LeaseEntry, Node};
+
+/// How often what may happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Budget {
+    /// As much time as a lease lasts, at once: all that may be due by then is, in any order.
+    time: u32,
+    /// A second of the market.
+    ticks: u32,
+    /// An answer that does not come.
+    lost: u32,
+    crashes: u32,
+    /// The assignment changes.
+    moves: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Time,
+    Tick,
+    /// The process has its turn.
+    Turn(usize),
+    /// Its lease request is carried out.
+    Lease(usize),
+    LeaseAnswer(usize),
+    LeaseLost(usize),
+    /// What it asks of the log is carried out.
+    Log(usize),
+    LogAnswer(usize),
+    LogLost(usize),
+    /// What was given up is carried out after all.
+    Late(usize),
+    Crash(usize),
+    Start(usize),
+    /// The next assignment is in force.
+    Assign,
+}
+
+/// A request and, once it is carried out, its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Asked<C, A> {
+    command: C,
+    answer: Option<A>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Place {
+    shard: ShardId,
+    node: Option<Node>,
+    starts: u32,
+    /// The assignment that it has.
+    generation: u64,
+    lease: Option<Asked<LeaseCommand, LeaseAnswer>>,
+    log: Option<Asked<Command, CommitOutcome>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct State {
+    now_ms: u64,
+    tick: i64,
+    places: [Place; 2],
+    leases: [LeaseEntry; 2],
+    log: Log,
+    /// Given up, and not carried out.
+    late: Vec<(ShardId, Command)>,
+    /// Which assignment is in force.
+    generation: u64,
+    left: Budget,
+}
+
+/// What a world is made of, besides its bounds.
+#[derive(Debug, Clone, Copy)]
+struct World {
+    shards: [u16; 2],
+    instruments: usize,
+}
+
+const OPTIONS: Options = Options {
+    ttl_ms: 3,
+    watch_ms: 1,
+    unlevel_wait_ms: 0,
+    move_wait_ms: 2,
+    look_ms: 2,
+    retry_ms: 1,
+    retry_max_ms: 1,
+    batch_max: 4,
+    take_max: 2,
+    pending_max: 100,
+    stop_ms: 3,
+};
+
+impl World {
+    fn instruments(self) -> &'static [Instrument] {
+        static ALL: LazyLock<Vec<Instrument>> = LazyLock::new(|| {
+            let symbols = ["S0-USD", "S1-USD"].map(|symbol| Symbol::new(symbol).unwrap());
+            let venue = Venue::new(Venue::COINBASE).unwrap();
+            symbols
+                .map(|symbol| Instrument::new(venue.clone(), symbol))
+                .into()
+        });
+        &ALL[..self.instruments]
+    }
+
+    /// Odd generations give everything to the first place's shard, even ones the first instrument to the second's.
+    fn assigned(self, shard: ShardId, generation: u64) -> Assigned {
+        let of = |n: usize| {
+            let moved = generation.is_multiple_of(2) && n == 0;
+            ShardId(self.shards[usize::from(moved)])
+        };
+        let all = |is_mine: bool| -> BTreeSet<Instrument> {
+            let all = self.instruments().iter().enumerate();
+            all.filter(|&(n, _)| (of(n) == shard) == is_mine)
+                .map(|(_, instrument)| instrument.clone())
+                .collect()
+        };
+        Assigned {
+            generation,
+            mine: all(true),
+            others: all(false),
+        }
+    }
+
+    /// An owner in the first place that has committed, and a process in the second that has looked.
+    fn begin(self, left: Budget) -> State {
+        let place = |shard| Place {
+            shard: ShardId(shard),
+            node: None,
+            starts: 0,
+            generation: 0,
+            lease: None,
+            log: None,
+        };
+        let mut state = State {
+            now_ms: 100,
+            tick: 10,
+            places: self.shards.map(place),
+            leases: Default::default(),
+            log: Log::default(),
+            late: Vec::new(),
+            generation: 1,
+            left,
+        };
+        for at in 0..2 {
+            state.start(self, at);
+            state.settle(self, 3);
+            state.tick += 1;
+        }
+        state.settle(self, 2);
+        state
+    }
+}
+
+impl State {
+    fn start(&mut self, world: World, at: usize) {
+        let place = &mut self.places[at];
+        place.starts += 1;
+        place.generation = 0;
+        let name = format!("p{at}.{}", place.starts);
+        place.node = Some(Node::new(name, place.shard, OPTIONS));
+        self.turn(world, at);
+    }
+
+    fn turn(&mut self, world: World, at: usize) {
+        let place = &mut self.places[at];
+        let Some(node) = &mut place.node else {
+            return;
+        };
+        if place.generation != self.generation {
+            place.generation = self.generation;
+            node.assign(self.now_ms, &world.assigned(place.shard, self.generation));
+        }
+        node.act(self.now_ms);
+        for instrument in world.instruments() {
+            node.owner.handle_level(self.now_ms, instrument, true);
+            node.feed(instrument, self.tick);
+        }
+        node.close();
+        while let Some(command) = node.poll(self.now_ms, self.now_ms, 0) {
+            match command {
+                Command::Lease(command) => {
+                    let answer = None;
+                    place.lease = Some(Asked { command, answer });
+                }
+                command => {
+                    let answer = None;
+                    place.log = Some(Asked { command, answer });
+                }
+            }
+        }
+    }
+
+    /// Everything works for so many units of time.
+    fn settle(&mut self, world: World, units: u32) {
+        for _ in 0..units {
+            self.now_ms += 1;
+            for at in [0, 1] {
+                self.turn(world, at);
+                while self.answers(at).next().is_some() {
+                    let actions: Vec<Action> = self.answers(at).collect();
+                    for action in actions {
+                        self.act(world, action).unwrap();
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the process waits for.
+    fn answers(&self, at: usize) -> impl Iterator<Item = Action> + use<> {
+        let place = &self.places[at];
+        let lease = place.lease.as_ref().map(|asked| match asked.answer {
+            None => Action::Lease(at),
+            Some(_) => Action::LeaseAnswer(at),
+        });
+        let log = place.log.as_ref().map(|asked| match asked.answer {
+            None => Action::Log(at),
+            Some(_) => Action::LogAnswer(at),
+        });
+        lease.into_iter().chain(log)
+    }
+
+    fn actions(&self) -> Vec<Action> {
+        let left = &self.left;
+        let mut actions = Vec::new();
+        for at in [0, 1] {
+            let place = &self.places[at];
+            if place.node.is_none() {
+                actions.push(Action::Start(at));
+                continue;
+            }
+            actions.push(Action::Turn(at));
+            actions.extend(self.answers(at));
+            if left.lost > 0 && place.lease.is_some() {
+                actions.push(Action::LeaseLost(at));
+            }
+            if left.lost > 0 && place.log.is_some() {
+                actions.push(Action::LogLost(at));
+            }
+            if left.crashes > 0 {
+                actions.push(Action::Crash(at));
+            }
+        }
+        actions.extend((0..self.late.len()).map(Action::Late));
+        let more = [
+            (left.time, Action::Time),
+            (left.ticks, Action::Tick),
+            (left.moves, Action::Assign),
+        ];
+        actions.extend(more.iter().filter(|(left, _)| *left > 0).map(|(_, a)| *a));
+        actions
+    }
+
+    fn act(&mut self, world: World, action: Action) -> Result<(), String> {
+        let now_ms = self.now_ms;
+        match action {
+            Action::Time => {
+                self.left.time -= 1;
+                self.now_ms += OPTIONS.ttl_ms;
+            }
+            Action::Tick => {
+                self.left.ticks -= 1;
+                self.tick += 1;
+            }
+            Action::Assign => {
+                self.left.moves -= 1;
+                self.generation += 1;
+            }
+            Action::Turn(at) => self.turn(world, at),
+            Action::Start(at) => self.start(world, at),
+            Action::Crash(at) => {
+                self.left.crashes -= 1;
+                let place = &mut self.places[at];
+                place.node = None;
+                let lease = place.lease.take().filter(|asked| asked.answer.is_none());
+                let log = place.log.take().filter(|asked| asked.answer.is_none());
+                self.give_up(at, lease.map(|asked| Command::Lease(asked.command)));
+                self.give_up(at, log.map(|asked| asked.command));
+            }
+            Action::Lease(at) => self.carry_out_lease(world, at),
+            Action::Log(at) => self.carry_out_log(world, at)?,
+            Action::LeaseAnswer(at) | Action::LeaseLost(at) => {
+                let asked = self.places[at].lease.take().unwrap();
+                let mut answer = asked.answer;
+                if action == Action::LeaseLost(at) {
+                    self.left.lost -= 1;
+                    if answer.take().is_none() {
+                        self.give_up(at, Some(Command::Lease(asked.command)));
+                    }
+                }
+                let answer = answer.unwrap_or(LeaseAnswer::Unavailable);
+                if let Some(node) = &mut self.places[at].node {
+                    node.owner.handle_lease(now_ms, answer);
+                }
+                self.turn(world, at);
+            }
+            Action::LogAnswer(at) | Action::LogLost(at) => {
+                let asked = self.places[at].log.take().unwrap();
+                let mut answer = asked.answer;
+                if action == Action::LogLost(at) {
+                    self.left.lost -= 1;
+                    if answer.take().is_none() {
+                        self.give_up(at, Some(asked.command.clone()));
+                    }
+                }
+                if let Some(node) = &mut self.places[at].node {
+                    match asked.command {
+                        Command::Read { ticket, .. } => {
+                            node.owner.handle_checkpoints(now_ms, ticket, None);
+                        }
+                        Command::Commit { ticket, .. } => {
+                            let outcome = answer.unwrap_or(CommitOutcome::Unknown);
+                            node.owner.handle_commit(now_ms, ticket, outcome);
+                        }
+                        Command::Lease(_) => {}
+                    }
+                }
+                self.turn(world, at);
+            }
+            Action::Late(which) => match self.late.remove(which) {
+                (shard, Command::Lease(command)) => {
+                    self.leases[usize::from(shard.0)].carry_out(&command);
+                }
+                (_, Command::Commit { batch, .. }) => {
+                    self.log.commit(&batch)?;
+                }
+                _ => {}
+            },
+        }
+        self.check_published(world)
+    }
+
+    /// Reads that come late change nothing.
+    fn give_up(&mut self, at: usize, command: Option<Command>) {
+        let writes = |command: &Command| match command {
+            Command::Lease(command) => *command != LeaseCommand::Read,
+            Command::Read { .. } => false,
+            Command::Commit { .. } => true,
+        };
+        if let Some(command) = command.filter(writes) {
+            self.late.push((self.places[at].shard, command));
+        }
+    }
+
+    fn carry_out_lease(&mut self, world: World, at: usize) {
+        let place = &mut self.places[at];
+        let entry = &mut self.leases[usize::from(place.shard.0)];
+        let Some(asked) = &mut place.lease else {
+            return;
+        };
+        let answer = entry.carry_out(&asked.command);
+        if asked.command != LeaseCommand::Read {
+            asked.answer = Some(answer);
+            return;
+        }
+        place.lease = None;
+        if let Some(node) = &mut place.node {
+            node.owner.handle_lease(self.now_ms, answer);
+        }
+        self.turn(world, at);
+    }
+
+    fn carry_out_log(&mut self, world: World, at: usize) -> Result<(), String> {
+        let place = &mut self.places[at];
+        let Some(asked) = &mut place.log else {
+            return Ok(());
+        };
+        match &asked.command {
+            Command::Commit { batch, .. } => {
+                asked.answer = Some(self.log.commit(batch)?);
+                return Ok(());
+            }
+            Command::Read {
+                ticket,
+                instruments,
+            } => {
+                let stored = self.log.read(instruments);
+                if let Some(node) = &mut place.node {
+                    let owner = &mut node.owner;
+                    owner.handle_checkpoints(self.now_ms, *ticket, Some(stored));
+                }
+            }
+            Command::Lease(_) => {}
+        }
+        place.log = None;
+        self.turn(world, at);
+        Ok(())
+    }
+
+    /// No two publish one instrument under one epoch.
+    fn check_published(&self, world: World) -> Result<(), String> {
+        let [first, second] = &self.places;
+        let (Some(first), Some(second)) = (&first.node, &second.node) else {
+            return Ok(());
+        };
+        for instrument in world.instruments() {
+            let epoch = first.owner.may_publish(instrument);
+            if epoch.is_some() && epoch == second.owner.may_publish(instrument) {
+                return Err(format!("both publish {instrument} as {epoch:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// From here on everything works: every bar is committed, with all its trades.
+    fn check_end(&self, world: World) -> Result<(), String> {
+        let mut state = self.clone();
+        for at in [0, 1] {
+            if state.places[at].node.is_none() {
+                state.start(world, at);
+            }
+        }
+        state.settle(world, 12);
+        for instrument in world.instruments() {
+            let committed = state.log.instruments.get(instrument);
+            let bars = committed.map(|committed| &committed.bars);
+            for (topic, len) in LENS.into_iter().enumerate() {
+                let due = state.tick / len - 1;
+                let newest = bars.and_then(|bars| bars.get(&(topic, due)));
+                let all = known((topic, due), state.tick);
+                if newest.is_none_or(|&(_, count)| count != all) {
+                    return Err(format!("{instrument}: bar {due} of {len} s: {newest:?}"));
+                }
+            }
+            for (&bar, &(_, count)) in bars.into_iter().flatten() {
+                if count != known(bar, state.tick) {
+                    return Err(format!("{instrument}: {bar:?} lacks trades"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn fingerprint(state: &State) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    state.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Goes through every state of the world.
+fn explore(name: &str, world: World, budget: Budget) {
+    let begin = world.begin(budget);
+    let mut seen = HashSet::from([fingerprint(&begin)]);
+    // How each came about: the one before, and what happened.
+    let mut ways: Vec<(usize, Option<Action>)> = vec![(0, None)];
+    let mut open = vec![(begin, 0)];
+    let (mut ends, mut steps) = (0_u64, 0_u64);
+    let fail = |ways: &[(usize, Option<Action>)], mut at: usize, broken: &str| {
+        let mut trace = Vec::new();
+        while let (before, Some(action)) = ways[at] {
+            trace.push(action);
+            at = before;
+        }
+        trace.reverse();
+        panic!("{name}: {broken}\nafter {trace:?}");
+    };
+    while let Some((state, way)) = open.pop() {
+        for action in state.actions() {
+            let mut next = state.clone();
+            steps += 1;
+            let acted = next.act(world, action);
+            let print = fingerprint(&next);
+            if acted.is_ok() && !seen.insert(print) {
+                continue;
+            }
+            ways.push((way, Some(action)));
+            if let Err(broken) = acted {
+                fail(&ways, ways.len() - 1, &broken);
+            }
+            open.push((next, ways.len() - 1));
+        }
+        // What is to come of it, where nothing more can happen by itself, and here and there before.
+        let is_over =
+            state.left == NOTHING && [0, 1].iter().all(|&at| state.answers(at).next().is_none());
+        if is_over || steps.is_multiple_of(16) {
+            ends += 1;
+            if let Err(broken) = state.check_end(world) {
+                fail(&ways, way, &format!("in the end, {broken}"));
+            }
+        }
+    }
+    println!("{name}: {} states, {steps} steps, {ends} ends", seen.len());
+    assert!(seen.len() > 1_000, "a world in which nothing happens");
+}
+
+const ONE_SHARD: World = World {
+    shards: [0, 0],
+    instruments: 1,
+};
+const TWO_SHARDS: World = World {
+    shards: [0, 1],
+    instruments: 1,
+};
+const NOTHING: Budget = Budget {
+    time: 0,
+    ticks: 0,
+    lost: 0,
+    crashes: 0,
+    moves: 0,
+};
+
+#[test]
+fn answers_that_are_lost_and_pauses() {
+    let budget = Budget {
+        time: 1,
+        ticks: 1,
+        lost: 1,
+        ..NOTHING
+    };
+    explore("lost answers", ONE_SHARD, budget);
+}
+
+#[test]
+fn a_crash() {
+    let budget = Budget {
+        time: 1,
+        ticks: 1,
+        crashes: 1,
+        ..NOTHING
+    };
+    explore("a crash", ONE_SHARD, budget);
+}
+
+#[test]
+fn moves_between_shards() {
+    let budget = Budget {
+        time: 0,
+        ticks: 2,
+        lost: 1,
+        moves: 1,
+        ..NOTHING
+    };
+    explore("moves", TWO_SHARDS, budget);
+}
