@@ -31,6 +31,7 @@ impl Feed {
     }
 
     pub fn of(scope: Scope, urls: &[String]) -> Self {
+        show_logs();
         Self {
             scope,
             urls: urls.join(","),
@@ -140,4 +141,13 @@ pub async fn next(reader: &mut dyn CloseSubscription) -> SequencedClose {
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     let ended = tokio::time::timeout(Duration::from_secs(60), future).await;
     ended.unwrap_or_else(|_| panic!("{what} hangs"))
+}
+
+/// Shows what is logged where `MARKETFEED_LOG` says so.
+fn show_logs() {
+    if let Ok(filter) = std::env::var("MARKETFEED_LOG") {
+        let lines = tracing_subscriber::fmt().with_env_filter(filter);
+        // The first test of the process has done it.
+        let _ = lines.with_test_writer().try_init();
+    }
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use wire::{Subject, SubjectFilter};
 
+use super::direct;
 use super::headers;
 use super::pull::{Pull, Pulled};
 use super::session::{ApiFailure, RequestError, Session};
@@ -133,22 +134,26 @@ async fn stretch(
     place: &mut Place,
     give: &mpsc::Sender<SequencedClose>,
 ) -> End {
-    match streams::log_info(session, shared).await {
-        Ok(info) if info.created != place.created => return End::OtherLog,
-        Ok(_) => {}
-        Err(why) => return End::Again(why),
-    }
     let start = json!({ "deliver_policy": "by_start_sequence", "opt_start_seq": place.next });
     let stream = &shared.names.closes;
     let filter = place.filter.to_string();
     let mut pull = match Pull::begin(session, shared, stream, &filter, &start).await {
         Ok((pull, _)) => pull,
-        Err(ApiFailure::Request(RequestError::Denied(text))) => {
-            tracing::error!(text, "closes cannot be read");
-            return End::Again(text);
+        Err(ApiFailure::Request(RequestError::Denied(text))) => return End::Again(text),
+        Err(failure) => {
+            // A consumer is made by the leader of all streams, which may be away for some seconds, or was given to a
+            // server that is. What is committed meanwhile is read without one.
+            return match direct::page(shared, session, &filter, place.next).await {
+                Ok(messages) => deliver(shared, place, give, messages, &failure).await,
+                Err(why) => End::Again(format!("{failure}; {why}")),
+            };
         }
-        Err(failure) => return End::Again(failure.to_string()),
     };
+    match streams::log_info(session, shared).await {
+        Ok(info) if info.created != place.created => return End::OtherLog,
+        Ok(_) => {}
+        Err(why) => return End::Again(why),
+    }
     loop {
         let (sequence, message) = tokio::select! {
             pulled = pull.next() => match pulled {
@@ -157,21 +162,53 @@ async fn stretch(
             },
             () = give.closed() => break,
         };
-        if sequence < place.next {
-            return End::Again(format!("sequence {sequence} at {}", place.next));
+        if !place.take(shared, give, sequence, &message).await {
+            break;
         }
-        if let Some(message) = decode(shared, "close", &message)
+    }
+    pull.forget().await;
+    End::Unread
+}
+
+async fn deliver(
+    shared: &Shared,
+    place: &mut Place,
+    give: &mpsc::Sender<SequencedClose>,
+    messages: Vec<(u64, async_nats::Message)>,
+    failure: &ApiFailure,
+) -> End {
+    for (sequence, message) in messages {
+        if !place.take(shared, give, sequence, &message).await {
+            return End::Unread;
+        }
+    }
+    End::Again(failure.to_string())
+}
+
+impl Place {
+    /// Gives the next message to the reader; false if there is none any more.
+    async fn take(
+        &mut self,
+        shared: &Shared,
+        give: &mpsc::Sender<SequencedClose>,
+        sequence: u64,
+        message: &async_nats::Message,
+    ) -> bool {
+        // Neither source repeats itself; if one did, the reader would not see it.
+        if sequence < self.next {
+            return true;
+        }
+        if let Some(message) = decode(shared, "close", message)
             && give
                 .send(SequencedClose { sequence, message })
                 .await
                 .is_err()
         {
-            break;
+            return false;
         }
-        place.next = sequence + 1;
+        self.next = sequence + 1;
+        true
     }
-    pull.forget().await;
-    End::Unread
 }
 
 /// Reads a bar. What is none is counted, logged now and then, and dropped.

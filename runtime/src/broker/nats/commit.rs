@@ -126,7 +126,7 @@ async fn send(shared: &Shared, session: &Session, parts: Vec<Part>) -> Result<u6
     };
     let sends = async {
         if let Some(first) = parts.next() {
-            begin(session, first, timings.read).await?;
+            begin(session, first, timings.begin).await?;
         }
         for part in parts {
             let Part {

@@ -32,14 +32,14 @@ pub(super) async fn run(shared: Arc<Shared>, stop: Shutdown) {
     let mut was_ready = false;
     while !stop.is_requested() {
         let begun = tokio::select! {
-            begun = begin(&shared) => begun,
+            begun = begin(&shared, was_ready) => begun,
             () = stop.requested() => break,
         };
         match begun {
             Ok(session) => {
-                was_ready = true;
+                let again = std::mem::replace(&mut was_ready, true);
                 backoff.reset();
-                hold(&shared, session, &stop).await;
+                hold(&shared, session, &stop, again).await;
             }
             Err(Trouble::Terminal(error)) if !(was_ready && may_pass(&error)) => {
                 shared.counts.error("connect", error.as_str());
@@ -70,7 +70,9 @@ fn may_pass(error: &NatsError) -> bool {
     }
 }
 
-async fn begin(shared: &Shared) -> Result<Arc<Session>, Trouble> {
+/// The streams are looked at before the first session begins. A later one does not wait for them: while the servers
+/// elect, which is when connections break, they cannot be asked, and can be read all the same.
+async fn begin(shared: &Shared, was_ready: bool) -> Result<Arc<Session>, Trouble> {
     let Shared {
         options,
         names,
@@ -78,20 +80,30 @@ async fn begin(shared: &Shared) -> Result<Arc<Session>, Trouble> {
         ..
     } = shared;
     let session = session::connect(options, names, counts).await?;
-    streams::prepare(&session, shared).await?;
+    if !was_ready {
+        streams::prepare(&session, shared).await?;
+    }
     Ok(Arc::new(session))
 }
 
-/// Offers the session until it is over.
-async fn hold(shared: &Shared, session: Arc<Session>, stop: &Shutdown) {
+/// Offers the session until it is over, and sees to the streams beside that if it is not the first.
+async fn hold(shared: &Shared, session: Arc<Session>, stop: &Shutdown, again: bool) {
     tracing::info!(server = session.server, "NATS is ready");
     shared.counts.sessions.inc();
     shared.counts.ready.set(1);
     shared.session.send_replace(Some(Arc::clone(&session)));
     shared.state.send_replace(NatsState::Ready);
+    let streams = async {
+        if again {
+            look_after(shared, &session).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::pin!(streams);
     while !session.is_over() {
         tokio::select! {
             () = session.over() => {}
+            () = &mut streams => {}
             () = sleep(LOOK_EVERY) => {}
             () = stop.requested() => {
                 let _ = timeout(DRAIN_MAX, session.drain()).await;
@@ -105,6 +117,24 @@ async fn hold(shared: &Shared, session: Arc<Session>, stop: &Shutdown) {
         tracing::warn!(server = session.server, "NATS is lost");
         let error = Some("the connection broke".to_owned());
         shared.state.send_replace(NatsState::Connecting { error });
+    }
+}
+
+/// A server that was alone and began anew has lost what was in its memory: that stream is made again.
+async fn look_after(shared: &Shared, session: &Session) {
+    loop {
+        match streams::prepare(session, shared).await {
+            Ok(()) => return,
+            Err(Trouble::Terminal(error)) => {
+                shared.counts.error("streams", error.as_str());
+                tracing::error!(%error, "a stream is not as it was");
+                return;
+            }
+            Err(Trouble::Transient(why)) => {
+                tracing::debug!(why, "streams cannot be looked at yet");
+                sleep(LOOK_EVERY).await;
+            }
+        }
     }
 }
 

@@ -33,6 +33,8 @@ mod closes;
 
 mod commit;
 
+mod direct;
+
 mod error;
 
 /// Who may do what, and the document of it.
@@ -212,9 +214,9 @@ impl Broker for NatsBroker {
         let session = self.shared.within(self.shared.options.timings.read).await;
         let session = session.map_err(SubscribeError::Unavailable)?;
         let (reader, filling) = open::ends(Arc::clone(&self.shared), filter);
-        let attached = filling.attach(&session).await;
-        let attached = attached.map_err(|error| SubscribeError::Unavailable(error.to_string()))?;
-        let fill = filling.run(session, Some(attached));
+        let sources = filling.attach(&session).await;
+        let sources = sources.map_err(|error| SubscribeError::Unavailable(error.to_string()))?;
+        let fill = filling.run(session, sources);
         self.tasks.spawn_until_stop("open", OnExit::Log, fill);
         Ok(Box::new(reader))
     }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use serde_json::json;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::{Subject, SubjectFilter};
 
@@ -25,14 +25,11 @@ use crate::broker::{BarMessage, Closed, OpenSubscription};
 const MERGE_FOR: Duration = Duration::from_secs(5);
 
 /// How long is waited for the last values.
-const SNAPSHOT_MAX: Duration = Duration::from_secs(5);
+const SNAPSHOT_MAX: Duration = Duration::from_secs(3);
 
 /// Subjects that one subscription remembers; further ones are dropped and counted. Ten times the largest market that
 /// the benchmarks run.
 const SUBJECTS_MAX: usize = 100_000;
-
-/// How long the next attempt waits after one that failed.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the reader has not taken yet.
 #[derive(Debug)]
@@ -64,7 +61,7 @@ pub(super) struct Filling {
 }
 
 /// Both of a subscription's sources, on one connection.
-struct Sources {
+pub(super) struct Sources {
     live: Subscriber,
     last: Option<(Pull, Instant)>,
 }
@@ -148,74 +145,61 @@ impl Drop for Filling {
 }
 
 impl Filling {
-    /// Subscribes on the session and then fills the mailbox, over this and later sessions, until nobody reads it.
-    pub(super) async fn run(self, session: Arc<Session>, first: Option<Attached>) {
-        let mut sources = first;
-        let mut session = Some(session);
+    /// Subscribes on the session, and puts the last values into the mailbox before anything that comes live.
+    pub(super) async fn attach(&self, session: &Arc<Session>) -> Result<Sources, RequestError> {
+        let filter = self.filter.to_string();
+        // On one connection the server handles this before what follows, so that nothing falls between the two.
+        let live = session.subscribe(filter).await?;
+        let last = self.last_values(session).await;
+        Ok(Sources { live, last })
+    }
+
+    /// Fills the mailbox, over this and later sessions, until nobody reads it.
+    pub(super) async fn run(self, session: Arc<Session>, sources: Sources) {
         let mut sessions = self.shared.session.subscribe();
-        loop {
-            if let Some(session) = session.take() {
-                let attached = match sources.take() {
-                    Some(attached) => Ok(attached),
-                    None => self.attach(&session).await,
-                };
-                match attached {
-                    Ok(Attached(attached)) => {
-                        if !self.fill(attached).await {
-                            return;
-                        }
-                    }
-                    Err(error) => {
-                        let text = error.to_string();
-                        tracing::warn!(error = text, "open bars cannot be subscribed to");
-                    }
-                }
-                tokio::select! {
-                    () = sleep(PAUSE) => {}
-                    () = self.gone.cancelled() => return,
-                }
-            }
+        let Sources { live, last } = sources;
+        let mut ended = self.fill(live, std::future::ready(last)).await;
+        // Kept so long that the next one is another.
+        let mut session = session;
+        while ended == Ended::Connection {
             session = tokio::select! {
-                next = sessions.wait_for(Option::is_some) => match next {
-                    Ok(next) => next.clone(),
+                next = sessions.wait_for(|next| differs(next.as_ref(), &session)) => match next {
+                    Ok(next) => next.clone().unwrap_or(session),
                     Err(_) => return,
                 },
                 () = self.gone.cancelled() => return,
             };
+            // What comes live does not wait for the last values: the mailbox keeps the order.
+            ended = match session.subscribe(self.filter.to_string()).await {
+                Ok(live) => self.fill(live, self.last_values(&session)).await,
+                Err(_) => Ended::Connection,
+            };
         }
     }
 
-    /// Subscribes, and puts the last values into the mailbox.
-    pub(super) async fn attach(&self, session: &Arc<Session>) -> Result<Attached, RequestError> {
-        let filter = self.filter.to_string();
-        // On one connection the server handles this before what follows, so that nothing falls between the two.
-        let live = session.subscribe(filter.clone()).await?;
-        let begun = Instant::now();
-        let snapshot = timeout(SNAPSHOT_MAX, self.snapshot(session, &filter)).await;
-        let snapshot = snapshot.unwrap_or_else(|_| Err("no answer in time".to_owned()));
-        let last = match snapshot {
+    /// Puts the last values into the mailbox; gives what may yet come of them, and until when to listen.
+    async fn last_values(&self, session: &Arc<Session>) -> Option<(Pull, Instant)> {
+        let until = Instant::now() + MERGE_FOR;
+        let snapshot = timeout(SNAPSHOT_MAX, self.snapshot(session)).await;
+        match snapshot.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
             Ok((pull, bars)) => {
                 self.mailbox.put(&self.shared, &bars);
-                Some((pull, begun + MERGE_FOR))
+                Some((pull, until))
             }
             Err(why) => {
                 self.shared.counts.error("open", "no_last_values");
                 tracing::warn!(error = why, "last open bars cannot be read: live ones only");
                 None
             }
-        };
-        Ok(Attached(Sources { live, last }))
+        }
     }
 
-    async fn snapshot(
-        &self,
-        session: &Arc<Session>,
-        filter: &str,
-    ) -> Result<(Pull, Vec<BarMessage>), String> {
+    async fn snapshot(&self, session: &Arc<Session>) -> Result<(Pull, Vec<BarMessage>), String> {
         let shared = &self.shared;
         let stream = &shared.names.open;
+        let filter = self.filter.to_string();
         let start = json!({ "deliver_policy": "last_per_subject" });
-        let begun = Pull::begin(session, shared, stream, filter, &start).await;
+        let begun = Pull::begin(session, shared, stream, &filter, &start).await;
         let (mut pull, pending) = begun.map_err(|failure| failure.to_string())?;
         let mut bars = Vec::new();
         for _ in 0..pending {
@@ -227,44 +211,55 @@ impl Filling {
         Ok((pull, bars))
     }
 
-    /// Fills the mailbox from one connection; false if nobody reads it any more.
-    async fn fill(&self, sources: Sources) -> bool {
-        let Sources { mut live, mut last } = sources;
-        loop {
-            let merge = async {
-                match &mut last {
-                    Some((pull, until)) => tokio::select! {
-                        pulled = pull.next() => Some(pulled),
-                        () = sleep_until(*until) => None,
-                    },
-                    None => std::future::pending().await,
-                }
+    /// Fills the mailbox from one connection.
+    async fn fill(
+        &self,
+        mut live: Subscriber,
+        last: impl Future<Output = Option<(Pull, Instant)>>,
+    ) -> Ended {
+        let merge = async {
+            let Some((mut pull, until)) = last.await else {
+                return;
             };
-            let message = tokio::select! {
-                message = live.next() => match message {
-                    Some(message) => message,
-                    None => return true,
-                },
-                pulled = merge => match pulled {
-                    Some(Pulled::Message(_, message)) => message,
-                    Some(Pulled::Over(_)) | None => {
-                        if let Some((pull, _)) = last.take() {
-                            pull.forget().await;
-                        }
-                        continue;
-                    }
-                },
-                () = self.gone.cancelled() => return false,
-            };
-            if let Some(bar) = decode(&self.shared, "open", &message) {
-                self.mailbox.put(&self.shared, std::slice::from_ref(&bar));
+            while let Ok(Pulled::Message(_, message)) = timeout_at(until, pull.next()).await {
+                self.put(&message);
             }
+            pull.forget().await;
+        };
+        let merge = async {
+            merge.await;
+            std::future::pending::<()>().await;
+        };
+        let live = async {
+            while let Some(message) = live.next().await {
+                self.put(&message);
+            }
+        };
+        tokio::select! {
+            () = live => Ended::Connection,
+            () = merge => Ended::Connection,
+            () = self.gone.cancelled() => Ended::Unread,
+        }
+    }
+
+    fn put(&self, message: &async_nats::Message) {
+        if let Some(bar) = decode(&self.shared, "open", message) {
+            self.mailbox.put(&self.shared, std::slice::from_ref(&bar));
         }
     }
 }
 
-/// A subscription that has begun.
-pub(super) struct Attached(Sources);
+/// Why the mailbox is not filled any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Connection,
+    Unread,
+}
+
+/// Whether the next session is another one than the one before.
+fn differs(next: Option<&Arc<Session>>, before: &Arc<Session>) -> bool {
+    next.is_some_and(|next| !Arc::ptr_eq(next, before))
+}
 
 /// The last open bar of each subject, as far as the stream has them.
 pub(super) async fn last_values(
@@ -273,9 +268,7 @@ pub(super) async fn last_values(
     filter: &SubjectFilter,
 ) -> Result<Vec<BarMessage>, String> {
     let (_, filling) = ends(Arc::clone(shared), filter.clone());
-    let text = filter.to_string();
-    let snapshot = filling.snapshot(session, &text);
-    let snapshot = timeout(SNAPSHOT_MAX, snapshot).await;
+    let snapshot = timeout(SNAPSHOT_MAX, filling.snapshot(session)).await;
     let (pull, mut bars) = snapshot.unwrap_or_else(|_| Err("no answer in time".to_owned()))?;
     pull.forget().await;
     // A subject that moved meanwhile came twice.

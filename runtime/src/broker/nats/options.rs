@@ -174,6 +174,8 @@ pub(super) struct Timings {
     pub(super) read: Duration,
     /// For one try of a read: less than an election takes, so that the try after it comes soon.
     pub(super) attempt: Duration,
+    /// For the answer to a commit's first message, after which the commit may be tried again at no risk.
+    pub(super) begin: Duration,
     /// For the answer to a commit's last message. The leader may have to wait for another replica.
     pub(super) commit: Duration,
     /// For a lease: a third of its time to live.
@@ -188,6 +190,7 @@ impl Default for Timings {
             connect: Duration::from_secs(2),
             read: Duration::from_secs(5),
             attempt: Duration::from_secs(1),
+            begin: Duration::from_secs(2),
             commit: Duration::from_secs(5),
             lease: Duration::from_secs(1),
             publish: Duration::from_secs(1),

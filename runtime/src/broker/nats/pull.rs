@@ -82,8 +82,9 @@ impl Pull {
         let request = json!({ "stream_name": stream, "config": config, "action": "create" });
         let subject = format!("$JS.API.CONSUMER.CREATE.{stream}.{name}.{subjects}");
         let body = Bytes::from(request.to_string());
-        // Repeated like a read: the same consumer made twice is one.
-        let made: ConsumerInfo = session.read(&subject, body, &shared.options).await?;
+        // Not repeated here: it may have been given to a server that has just died, as the next one need not be.
+        let within = shared.options.timings.attempt;
+        let made: ConsumerInfo = session.api(&subject, body, within).await?;
         let mut pull = Self {
             session: Arc::clone(session),
             stream: stream.to_owned(),

@@ -6,14 +6,11 @@
 
 use std::sync::Arc;
 
-use async_nats::Message;
 use bytes::Bytes;
-use futures_util::StreamExt;
-use serde_json::json;
-use tokio::time::timeout;
 use wire::Subject;
 
 use super::closes::decode;
+use super::direct;
 use super::session::Session;
 use super::shared::Shared;
 use super::stored::{last, next, read_error};
@@ -21,9 +18,6 @@ use crate::broker::{BarMessage, ReadError, Replay, SequencedClose};
 
 /// Closes before the wanted one that are read and thrown away rather than searched for.
 const SLACK: u64 = 16;
-
-/// Messages in one answer.
-const PAGE: usize = 512;
 
 /// A message of the topic: its sequence and `close_no`.
 #[derive(Debug, Clone, Copy)]
@@ -133,18 +127,14 @@ impl Search<'_> {
     ) -> Result<(), ReadError> {
         let mut next = from;
         while closes.len() < max && next <= newest.sequence {
-            let messages = self.page(next).await?;
+            let messages = direct::page(self.shared, self.session, &self.text, next).await;
             let before = next;
-            for message in messages {
-                let Some(sequence) = header(&message, "Nats-Sequence") else {
-                    continue;
-                };
+            for (sequence, message) in messages.map_err(ReadError::Unavailable)? {
                 next = next.max(sequence + 1);
                 // What was committed since belongs to a later question.
                 if closes.len() == max || sequence > newest.sequence {
                     break;
                 }
-                let message = stored_message(message, &self.text);
                 if let Some(message) = decode(self.shared, "close", &message)
                     && message.bar.close_no >= wanted
                 {
@@ -159,38 +149,6 @@ impl Search<'_> {
         }
         Ok(())
     }
-
-    /// Up to [`PAGE`] of the topic's messages from the sequence on.
-    async fn page(&self, from: u64) -> Result<Vec<Message>, ReadError> {
-        let unavailable = |why: String| ReadError::Unavailable(why);
-        let session = self.session;
-        let inbox = session.new_inbox();
-        let answers = session.subscribe(inbox.clone()).await;
-        let mut answers = answers.map_err(|error| unavailable(error.to_string()))?;
-        let which = json!({ "seq": from, "next_by_subj": self.text, "batch": PAGE });
-        let subject = format!("$JS.API.DIRECT.GET.{}", self.shared.names.closes);
-        let asked = session.publish_with_reply(subject, inbox, Bytes::from(which.to_string()));
-        asked
-            .await
-            .map_err(|error| unavailable(error.to_string()))?;
-        let mut messages = Vec::new();
-        let wait = self.shared.options.timings.attempt;
-        loop {
-            let answer = timeout(wait, answers.next()).await;
-            let Ok(Some(answer)) = answer else {
-                return Err(unavailable("no answer".to_owned()));
-            };
-            match answer.status.map(|status| status.as_u16()) {
-                None | Some(200) => messages.push(answer),
-                // The end of the page; nothing there.
-                Some(204 | 404) => return Ok(messages),
-                Some(status) => {
-                    let why = answer.description.unwrap_or_default();
-                    return Err(unavailable(format!("{status} {why}")));
-                }
-            }
-        }
-    }
 }
 
 /// A place between the two, by rule of three; never the first, so that the search moves.
@@ -201,15 +159,4 @@ fn between(low: At, high: At, wanted: u64) -> u64 {
     let steps = u128::from((wanted - low.close_no).saturating_sub(SLACK / 2).max(1));
     let ahead = u64::try_from(sequences * steps / numbers).unwrap_or(u64::MAX);
     (low.sequence + ahead.max(1)).min(high.sequence)
-}
-
-fn header(message: &Message, name: &str) -> Option<u64> {
-    let headers = message.headers.as_ref()?;
-    headers.get(name)?.as_str().parse().ok()
-}
-
-/// A direct get answers under our inbox; the message's own subject is in a header, and is the one that was asked for.
-fn stored_message(mut message: Message, subject: &str) -> Message {
-    message.subject = subject.into();
-    message
 }

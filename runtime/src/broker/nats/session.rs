@@ -171,7 +171,7 @@ async fn connect_to(
     closed.map_err(|error| Trouble::Transient(error.to_string()))?;
     let info = client.server_info();
     let server = address.as_url_str().to_owned();
-    if !api::read_version(&info.version).is_some_and(|version| version >= VERSION_NEEDED) {
+    if api::read_version(&info.version).is_none_or(|version| version < VERSION_NEEDED) {
         return Err(Trouble::Terminal(NatsError::ServerTooOld {
             server,
             version: info.version,
