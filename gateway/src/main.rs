@@ -140,7 +140,11 @@ async fn start(args: &Args, tasks: &Tasks, shutdown: &Shutdown) -> Result<Starte
         tasks.spawn_to_the_end("admin", OnExit::StopAll, admin::serve(listener, router));
     }
     tasks.spawn("gateway", OnExit::StopAll, service.run(shutdown.clone()));
-    tasks.spawn_until_stop("ready", OnExit::StopOnFailure, bus::reached(bus.clone(), reached));
+    tasks.spawn_until_stop(
+        "ready",
+        OnExit::StopOnFailure,
+        bus::reached(bus.clone(), reached),
+    );
     Ok(Started {
         address,
         admin_address,

@@ -93,7 +93,7 @@ impl Carrier {
             }
             // Whoever reads the file has checked the same; the one in force stays.
             Err(error) => {
-                tracing::warn!(generation = wanted.generation, %error, "assignment not taken")
+                tracing::warn!(generation = wanted.generation, %error, "assignment not taken");
             }
         }
     }

@@ -25,7 +25,7 @@ impl Shard {
         match event {
             Event::Granted(claim) => tracing::info!(%shard, claim, "the shard's lease is ours"),
             Event::SteppedDown => {
-                tracing::info!(%shard, "the shard has another owner: standing by")
+                tracing::info!(%shard, "the shard has another owner: standing by");
             }
             Event::Restore {
                 instrument,

@@ -80,7 +80,9 @@ impl Ops {
         self.log = Some(Box::pin(async move {
             let read = tokio::time::timeout(LOG_WAIT_MAX, bus.checkpoints(&subjects)).await;
             let read = match read {
-                Ok(Ok(stored)) => Some(stored.into_iter().map(|it| it.map(stored_at)).collect()),
+                Ok(Ok(stored)) => {
+                    Some(stored.iter().map(|it| it.as_ref().map(stored_at)).collect())
+                }
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "checkpoints not read");
                     None
@@ -162,7 +164,7 @@ async fn lease(bus: &dyn Bus, scope: &Scope, shard: ShardId, command: LeaseComma
     }
 }
 
-fn stored_at(stored: StoredCheckpoint) -> StoredAt {
+fn stored_at(stored: &StoredCheckpoint) -> StoredAt {
     StoredAt {
         sequence: stored.sequence,
         checkpoint: Checkpoint::decode(&stored.json).ok(),
