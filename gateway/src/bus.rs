@@ -26,5 +26,5 @@ pub(crate) fn connect(args: &Args, metrics: &Metrics) -> Result<Arc<NatsBroker>,
 pub(crate) async fn reached(bus: Arc<NatsBroker>, ready: Ready) {
     ready.set(bus.reached().await);
     // A condition that is dropped is not met any more.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
