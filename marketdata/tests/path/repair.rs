@@ -35,7 +35,7 @@ impl Asked {
         let (tasks, shutdown) = Tasks::new("test");
         let symbol: Symbol = symbol.parse().unwrap();
         let venue: Arc<dyn Venue> =
-            venue::adapter(&kind.name().parse().unwrap(), &[symbol.clone()])
+            venue::adapter(&kind.name().parse().unwrap(), std::slice::from_ref(&symbol))
                 .unwrap()
                 .into();
         let (ask, requests) = requests();
