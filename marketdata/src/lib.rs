@@ -52,6 +52,9 @@ pub mod route;
 // Trades in, exact bars out. Pure. (A plain comment: its own documentation's links would be looked up here.)
 pub mod aggregate;
 
+/// What is missing is fetched.
+pub mod repair;
+
 /// The numbers that bars are published under. Pure.
 pub mod publish;
 

@@ -37,8 +37,8 @@ pub(super) struct Held {
 }
 
 /// Whole bars that are held: those of the last seconds, for trades that are later than the window, and those that ids
-/// do not prove yet, for the trade that shows a loss. At some 240 bytes each, an instrument of four intervals has
-/// three kilobytes of them at most.
+/// do not prove yet, for the trade that shows a loss. At some 240 bytes each, they take 8 KB of a busy instrument
+/// of four intervals, with the room that its queues have for more.
 const WHOLE_MAX: usize = 8;
 
 /// How long a whole bar that ids prove is held, by the venue's clock.

@@ -313,6 +313,14 @@ impl Core {
         }
     }
 
+    /// These could not be asked for; they are given again after the grace.
+    #[allow(dead_code, reason = "the shell asks once there is a repair")]
+    pub(crate) fn handle_missing_again(&mut self, series: usize, missing: &Missing) {
+        let index = self.series[series];
+        self.engine
+            .handle_missing_again(index, missing.from_id, missing.to_id);
+    }
+
     /// What the engine has counted, of all instruments.
     pub(crate) fn counters(&self) -> Counters {
         self.engine.counters()

@@ -4,8 +4,8 @@
 //! Adapters: bytes of a venue in, [`crate::venue::Event`]s out, and the texts that ask for them.
 //!
 //! Every venue's folder has the same files: `channel` (what is subscribed and how), `message` (the raw
-//! types, each with a real payload), `decode` (bytes to events), `rest` (paths and their weights: the seam of
-//! the repair that is to come). What all of them must do is numbered in `docs/venues.md` and tested by
+//! types, each with a real payload), `decode` (bytes to events), `rest` (paths, their weights, and what the
+//! answers say: for [`crate::repair`]). What all of them must do is numbered in `docs/venues.md` and tested by
 //! `tests/path/venue_acceptance.rs`.
 
 use std::fmt;
@@ -61,6 +61,28 @@ pub trait Venue: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// When the frame, or a trade in it, cannot be read exactly. What was read before it has been handed out.
     fn decode(&self, frame: &[u8], out: &mut dyn Sink) -> Result<(), DecodeError>;
+
+    /// What may be asked of the REST interface, in tokens of [`Page`].
+    fn rest_rate(&self) -> Rate;
+
+    /// The page of trades that has the most of these ids, both included, and if it can one beside them on each side:
+    /// from the lowest on upwards, or from the highest on downwards. `None` where the venue has none by id.
+    fn trades_page(&self, instrument: InstrumentIndex, from_id: u64, to_id: u64) -> Option<Page>;
+
+    /// Takes such a page apart; in the venue's order.
+    ///
+    /// # Errors
+    /// When it, or a trade in it, cannot be read exactly. Nothing of it is to be believed then.
+    fn decode_page(&self, body: &[u8]) -> Result<Vec<wire::Trade>, Reason>;
+}
+
+/// A request to a venue's REST interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Path and query.
+    pub path: String,
+    /// What it costs.
+    pub tokens: u32,
 }
 
 /// Base addresses of a venue, without a slash at the end.

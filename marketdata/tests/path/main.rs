@@ -10,5 +10,8 @@ mod replay;
 /// What goes wrong on the way.
 mod faults;
 
+/// What is missing is fetched.
+mod repair;
+
 /// The simulated exchange, the service and a bus, joined.
 mod support;

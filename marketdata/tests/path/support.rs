@@ -201,14 +201,21 @@ impl World {
     /// what the market truly made. Gives how many bars there are of each completeness.
     pub(crate) fn check(&self) -> BTreeMap<Completeness, usize> {
         let mut counts = BTreeMap::new();
-        for (topic, bars) in &self.bars {
-            for (number, bar) in (1..).zip(bars) {
-                assert_eq!((bar.close_no, bar.rev), (number, 0), "{topic}");
+        for (topic, closes) in &self.bars {
+            let mut newest: BTreeMap<i64, &Bar> = BTreeMap::new();
+            for (number, bar) in (1..).zip(closes) {
+                assert_eq!(bar.close_no, number, "{topic}");
+                let before = newest.insert(bar.start_ms, bar);
+                assert_eq!(bar.rev, before.map_or(0, |bar| bar.rev + 1), "{topic}");
+                let last = newest.last_key_value().map(|(start, _)| *start);
+                assert!(bar.rev > 0 || last == Some(bar.start_ms), "{topic}");
             }
+            // As they were last given.
+            let bars: Vec<&Bar> = newest.into_values().collect();
             for pair in bars.windows(2) {
                 assert_eq!(pair[0].end_ms(), pair[1].start_ms, "{topic}");
             }
-            let first = &bars[0];
+            let first = bars[0];
             let kind = Kind::from_name(first.instrument.venue.as_str()).unwrap();
             let truth = self
                 .sim
@@ -248,13 +255,13 @@ impl World {
 
 /// On a venue that says nothing of its newest trade, nobody can know that a message was lost before the next one
 /// comes: a bar that closed by the clock before that lacks it, and the bar of the next trade is a gap.
-fn lost_unseen(bar: &Bar, later: &[Bar]) -> bool {
+fn lost_unseen(bar: &Bar, later: &[&Bar]) -> bool {
     let next = later.iter().find(|bar| bar.candle.count > 0);
     bar.instrument.venue.as_str() == Kind::BinanceSpot.name()
         && next.is_none_or(|next| next.completeness == Completeness::Gap)
 }
 
-fn check_equal(bar: &Bar, truth: &exchange_sim::market::truth::TrueBar) {
+pub(crate) fn check_equal(bar: &Bar, truth: &exchange_sim::market::truth::TrueBar) {
     let candle = &bar.candle;
     let what = format!("{} {}", bar.topic, bar.start_ms);
     assert_eq!(

@@ -1,7 +1,11 @@
-// Pure: Binance's REST paths and their weights; the seam of the repair to come.
+// Pure: Binance's REST paths, their weights, and what the answers say.
 #![deny(clippy::disallowed_methods)]
 
-use crate::venue::Rate;
+use serde::Deserialize;
+use wire::{Side, Trade};
+
+use crate::venue::json::{Text, price, size};
+use crate::venue::{Rate, Reason};
 
 /// Weight that one address may use: 6,000 a minute. A part is left to others behind the same address.
 pub const WEIGHT: Rate = Rate {
@@ -17,10 +21,49 @@ pub const KLINES_WEIGHT: u32 = 2;
 /// Rows in one answer at most.
 pub const ROWS_MAX: u32 = 1_000;
 
-/// Trades from an id on, oldest first; the ids are those of the `@trade` stream.
+/// Trades from an id on, oldest first; the ids are those of the `@trade` stream. Rows of `aggTrades` cost less, but
+/// one that spans several ids says nothing of each, so that a bar's count and ids would not be exact.
 #[must_use]
-pub fn trades_from(spelled: &str, from_id: u64) -> String {
-    format!("/api/v3/historicalTrades?symbol={spelled}&fromId={from_id}&limit={ROWS_MAX}")
+pub fn trades_from(spelled: &str, from_id: u64, rows: u32) -> String {
+    let rows = rows.min(ROWS_MAX);
+    format!("/api/v3/historicalTrades?symbol={spelled}&fromId={from_id}&limit={rows}")
+}
+
+/// ```json
+/// {"id":28457,"price":"4.00000100","qty":"12.00000000","quoteQty":"48.000012","time":1499865549590,"isBuyerMaker":true,"isBestMatch":true}
+/// ```
+#[derive(Debug, Deserialize)]
+struct Row<'a> {
+    id: u64,
+    #[serde(borrow)]
+    price: Text<'a>,
+    #[serde(borrow)]
+    qty: Text<'a>,
+    time: i64,
+    #[serde(rename = "isBuyerMaker")]
+    buyer_is_maker: bool,
+}
+
+/// The trades of such a page.
+///
+/// # Errors
+/// When one of them cannot be read exactly.
+pub fn decode_trades(body: &[u8]) -> Result<Vec<Trade>, Reason> {
+    let rows: Vec<Row<'_>> = serde_json::from_slice(body)?;
+    let trade = |row: Row<'_>| {
+        Ok(Trade {
+            id: row.id,
+            time_ms: row.time,
+            price: price(row.price.as_str())?,
+            size: size(row.qty.as_str())?,
+            taker: if row.buyer_is_maker {
+                Side::Sell
+            } else {
+                Side::Buy
+            },
+        })
+    };
+    rows.into_iter().map(trade).collect()
 }
 
 /// Fills of one taker order at one price, in one row with its first and last trade id.
@@ -51,7 +94,7 @@ mod tests {
     #[test]
     fn paths() {
         assert_eq!(
-            trades_from("BTCUSDT", 7),
+            trades_from("BTCUSDT", 7, 9_999),
             "/api/v3/historicalTrades?symbol=BTCUSDT&fromId=7&limit=1000"
         );
         assert_eq!(

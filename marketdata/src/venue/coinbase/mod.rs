@@ -11,10 +11,13 @@ mod message;
 /// REST paths and weights.
 pub mod rest;
 
-use wire::Symbol;
+use wire::{Symbol, Trade};
+
+use crate::repair::plan::page_rows;
 
 use super::{
-    DecodeError, Endpoints, InstrumentIndex, Limits, Rate, Sink, Symbols, SymbolsError, Venue,
+    DecodeError, Endpoints, InstrumentIndex, Limits, Page, Rate, Reason, Sink, Symbols,
+    SymbolsError, Venue,
 };
 
 /// The adapter.
@@ -82,5 +85,20 @@ impl Venue for Coinbase {
 
     fn decode(&self, frame: &[u8], out: &mut dyn Sink) -> Result<(), DecodeError> {
         decode::decode(&self.symbols, frame, out)
+    }
+
+    fn rest_rate(&self) -> Rate {
+        rest::REQUESTS
+    }
+
+    fn trades_page(&self, instrument: InstrumentIndex, from_id: u64, to_id: u64) -> Option<Page> {
+        let rows = page_rows(from_id, to_id, rest::ROWS_MAX);
+        let spelled = self.symbols.spelled(instrument);
+        let path = rest::trades_before(spelled, to_id.saturating_add(2), rows);
+        Some(Page::new(path, 1))
+    }
+
+    fn decode_page(&self, body: &[u8]) -> Result<Vec<Trade>, Reason> {
+        rest::decode_trades(body)
     }
 }

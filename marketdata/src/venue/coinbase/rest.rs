@@ -1,7 +1,12 @@
-// Pure: Coinbase Exchange's REST paths and their budget; the seam of the repair to come.
+// Pure: Coinbase Exchange's REST paths, their budget, and what the answers say.
 #![deny(clippy::disallowed_methods)]
 
-use crate::venue::Rate;
+use serde::Deserialize;
+use wire::{Side, Trade};
+
+use crate::venue::event::shown;
+use crate::venue::json::{Text, price, size, time_ms};
+use crate::venue::{Rate, Reason};
 
 /// Requests that one address may send: 10 a second, 15 at once. Some are left to others.
 pub const REQUESTS: Rate = Rate {
@@ -15,8 +20,49 @@ pub const CANDLES_MAX: u32 = 300;
 
 /// Trades older than an id, newest first. The venue calls that `after`: later on the way back.
 #[must_use]
-pub fn trades_before(spelled: &str, id: u64) -> String {
-    format!("/products/{spelled}/trades?after={id}&limit={ROWS_MAX}")
+pub fn trades_before(spelled: &str, id: u64, rows: u32) -> String {
+    let rows = rows.min(ROWS_MAX);
+    format!("/products/{spelled}/trades?after={id}&limit={rows}")
+}
+
+/// The side is the maker's, as on the stream.
+///
+/// ```json
+/// {"trade_id":881613,"side":"sell","size":"0.04","price":"14.7775","time":"2021-04-17T16:43:30.244075Z"}
+/// ```
+#[derive(Debug, Deserialize)]
+struct Row<'a> {
+    trade_id: u64,
+    #[serde(borrow)]
+    side: Text<'a>,
+    #[serde(borrow)]
+    size: Text<'a>,
+    #[serde(borrow)]
+    price: Text<'a>,
+    #[serde(borrow)]
+    time: Text<'a>,
+}
+
+/// The trades of such a page.
+///
+/// # Errors
+/// When one of them cannot be read exactly.
+pub fn decode_trades(body: &[u8]) -> Result<Vec<Trade>, Reason> {
+    let rows: Vec<Row<'_>> = serde_json::from_slice(body)?;
+    let trade = |row: Row<'_>| {
+        Ok(Trade {
+            id: row.trade_id,
+            time_ms: time_ms(row.time.as_str())?,
+            price: price(row.price.as_str())?,
+            size: size(row.size.as_str())?,
+            taker: match row.side.as_str() {
+                "sell" => Side::Buy,
+                "buy" => Side::Sell,
+                side => return Err(Reason::Field(format!("side {:?}", shown(side)))),
+            },
+        })
+    };
+    rows.into_iter().map(trade).collect()
 }
 
 /// The exchange's own bars, newest first; empty ones are omitted.
@@ -38,7 +84,7 @@ mod tests {
     #[test]
     fn paths() {
         assert_eq!(
-            trades_before("BTC-USD", 7),
+            trades_before("BTC-USD", 7, 9_999),
             "/products/BTC-USD/trades?after=7&limit=1000"
         );
         assert_eq!(

@@ -11,10 +11,11 @@ mod message;
 /// REST paths and weights.
 pub mod rest;
 
-use wire::Symbol;
+use wire::{Symbol, Trade};
 
 use super::{
-    DecodeError, Endpoints, InstrumentIndex, Limits, Rate, Sink, Symbols, SymbolsError, Venue,
+    DecodeError, Endpoints, InstrumentIndex, Limits, Page, Rate, Reason, Sink, Symbols,
+    SymbolsError, Venue,
 };
 
 /// The adapter.
@@ -82,5 +83,19 @@ impl Venue for CoinbaseAdvanced {
 
     fn decode(&self, frame: &[u8], out: &mut dyn Sink) -> Result<(), DecodeError> {
         decode::decode(&self.symbols, frame, out)
+    }
+
+    fn rest_rate(&self) -> Rate {
+        rest::REQUESTS
+    }
+
+    /// The venue gives its newest trades and those between two times, in whole seconds and without a page after the
+    /// first: none by id. Its gaps stay.
+    fn trades_page(&self, _: InstrumentIndex, _: u64, _: u64) -> Option<Page> {
+        None
+    }
+
+    fn decode_page(&self, _: &[u8]) -> Result<Vec<Trade>, Reason> {
+        Ok(Vec::new())
     }
 }

@@ -1,4 +1,4 @@
-// Pure: Coinbase Advanced Trade's public REST paths and their budget; the seam of the repair to come.
+// Pure: Coinbase Advanced Trade's public REST paths and their budget.
 #![deny(clippy::disallowed_methods)]
 
 use crate::venue::Rate;

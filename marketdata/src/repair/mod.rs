@@ -1,0 +1,17 @@
+//! What is missing is fetched: holes in the ids, over the venue's REST interface and within its budget.
+//!
+//! [`plan::Plan`] decides (pure), [`Repairer`] asks and hands over. What a venue offers is
+//! [`crate::venue::Venue::trades_page`]; where that is nothing, holes stay gaps. Everything that comes out is an
+//! [`crate::route::Input`] for the shard that asked.
+
+/// Which page is asked for when, and what the answers say. Pure.
+pub mod plan;
+
+/// One HTTP request.
+mod http;
+
+/// The task.
+mod task;
+
+pub use plan::RepairRequest;
+pub use task::{REQUESTS_LEN, Repairer, requests};

@@ -1,0 +1,181 @@
+use super::*;
+use crate::venue::binance_spot::BinanceSpot;
+use crate::venue::coinbase::Coinbase;
+
+fn request(from_id: u64, to_id: u64) -> RepairRequest {
+    RepairRequest {
+        instrument: InstrumentIndex(0),
+        place: Place {
+            shard: 2,
+            series: 5,
+        },
+        missing: Missing {
+            from_id,
+            to_id,
+            after_ms: 0,
+            before_ms: 0,
+        },
+    }
+}
+
+fn trades(ids: impl IntoIterator<Item = u64>) -> Vec<Trade> {
+    let trade = |id| Trade {
+        id,
+        time_ms: 1_723_161_600_000,
+        price: "1".parse().unwrap(),
+        size: "1".parse().unwrap(),
+        taker: wire::Side::Buy,
+    };
+    ids.into_iter().map(trade).collect()
+}
+
+fn out(plan: &mut Plan) -> String {
+    let show = |(shard, input): (usize, Input)| {
+        assert_eq!(shard, 2);
+        match input {
+            Input::Repaired { trade, .. } => trade.id.to_string(),
+            Input::Void { from_id, to_id, .. } => format!("void({from_id}-{to_id})"),
+            Input::RepairEnd {
+                from_id,
+                to_id,
+                again,
+                ..
+            } => {
+                format!(
+                    "end({from_id}-{to_id}{})",
+                    if again { " again" } else { "" }
+                )
+            }
+            other => format!("{other:?}"),
+        }
+    };
+    let shown: Vec<_> = std::iter::from_fn(|| plan.poll_input()).map(show).collect();
+    shown.join(" ")
+}
+
+fn binance() -> (BinanceSpot, Plan) {
+    let venue = BinanceSpot::new(&["BTC-USDT".parse().unwrap()]).unwrap();
+    let plan = Plan::new(&venue, fastrand::Rng::with_seed(1), 0);
+    (venue, plan)
+}
+
+fn sent(step: Step) -> String {
+    match step {
+        Step::Send(path) => path
+            .rsplit_once('?')
+            .map(|(_, query)| query.to_owned())
+            .unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_hole_is_asked_for_with_its_neighbours_and_what_is_not_there_is_void() {
+    let (venue, mut plan) = binance();
+    assert_eq!(plan.poll_step(&venue, 0), Step::Idle);
+    plan.handle_request(request(10, 14));
+    assert_eq!(
+        sent(plan.poll_step(&venue, 0)),
+        "symbol=BTCUSDT&fromId=9&limit=7"
+    );
+    plan.handle_page(trades([9, 10, 13, 15, 16]), 0);
+    assert_eq!(out(&mut plan), "10 13 void(11-12) void(14-14) end(10-14)");
+    assert_eq!(plan.poll_step(&venue, 0), Step::Idle);
+}
+
+#[test]
+fn a_long_hole_takes_pages_upwards_or_downwards() {
+    let (venue, mut plan) = binance();
+    plan.handle_request(request(10, 2_500));
+    let mut from = 9;
+    let mut fetched = 0;
+    while let Step::Send(path) = plan.poll_step(&venue, 0) {
+        assert!(path.contains(&format!("fromId={from}&")), "{path}");
+        let to = (from + 999).min(2_501);
+        plan.handle_page(trades(from..=to), 0);
+        from = to;
+        let inputs = std::iter::from_fn(|| plan.poll_input());
+        fetched += inputs
+            .filter(|(_, input)| matches!(input, Input::Repaired { .. }))
+            .count();
+    }
+    assert_eq!(fetched, 2_491);
+
+    let venue = Coinbase::new(&["BTC-USD".parse().unwrap()]).unwrap();
+    let mut plan = Plan::new(&venue, fastrand::Rng::with_seed(1), 0);
+    plan.handle_request(request(10, 1_500));
+    assert_eq!(sent(plan.poll_step(&venue, 0)), "after=1502&limit=1000");
+    plan.handle_page(trades((502..=1_501).rev()), 0);
+    assert_eq!(sent(plan.poll_step(&venue, 0)), "after=503&limit=494");
+    plan.handle_page(trades((9..=502).rev()), 0);
+    assert!(out(&mut plan).ends_with(" 501 end(10-1500)"));
+}
+
+#[test]
+fn what_fails_is_tried_again_and_then_left() {
+    let (venue, mut plan) = binance();
+    plan.handle_request(request(10, 14));
+    let (mut now, mut sends) = (0, 0);
+    loop {
+        match plan.poll_step(&venue, now) {
+            Step::Send(_) => {
+                sends += 1;
+                plan.handle_failure(Failure::Unavailable, now);
+            }
+            Step::Wait(until) => now = until,
+            Step::Idle => break,
+        }
+    }
+    assert_eq!(sends, ATTEMPTS_MAX);
+    assert_eq!(out(&mut plan), "end(10-14)");
+    // What is not there yet may be later.
+    plan.handle_request(request(10, 10));
+    now += 60_000;
+    sent(plan.poll_step(&venue, now));
+    plan.handle_page(trades([9]), now);
+    assert!(matches!(
+        plan.poll_step(&venue, now),
+        Step::Wait(_) | Step::Send(_)
+    ));
+    assert_eq!(out(&mut plan), "");
+    // What the venue refuses is not.
+    let (venue, mut plan) = binance();
+    plan.handle_request(request(10, 14));
+    sent(plan.poll_step(&venue, 0));
+    plan.handle_failure(Failure::Refused, 0);
+    assert_eq!(out(&mut plan), "end(10-14)");
+}
+
+#[test]
+fn too_many_requests_are_not_met_by_more() {
+    let (venue, mut plan) = binance();
+    plan.handle_request(request(10, 14));
+    sent(plan.poll_step(&venue, 0));
+    plan.handle_failure(Failure::TooMany(Some(7_000)), 0);
+    assert_eq!(plan.poll_step(&venue, 0), Step::Wait(7_000));
+    assert_eq!(plan.poll_step(&venue, 6_999), Step::Wait(7_000));
+    sent(plan.poll_step(&venue, 7_000));
+}
+
+#[test]
+fn the_budget_holds() {
+    let (venue, mut plan) = binance();
+    let mut sends = 0;
+    for n in 0..200 {
+        plan.handle_request(request(10 * n + 1, 10 * n + 2));
+    }
+    while let Step::Send(_) = plan.poll_step(&venue, 0) {
+        plan.handle_failure(Failure::Refused, 0);
+        sends += 1;
+    }
+    assert_eq!(sends, 2_400 / 25);
+}
+
+#[test]
+fn what_finds_no_room_is_asked_for_again_later() {
+    let (_, mut plan) = binance();
+    for _ in 0..=JOBS_MAX {
+        plan.handle_request(request(10, 14));
+    }
+    assert_eq!(out(&mut plan), "end(10-14 again)");
+}

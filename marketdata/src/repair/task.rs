@@ -1,0 +1,132 @@
+//! The task that asks a venue for what is missing, and hands it over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime::shutdown::Shutdown;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::http::Base;
+use super::plan::{Failure, Plan, RepairRequest, Step};
+use crate::route::Input;
+use crate::venue::Venue;
+
+/// Requests on their way to a repairer. When it is full, whoever asks does so again later, see
+/// [`crate::aggregate::Engine::handle_missing_again`].
+pub const REQUESTS_LEN: usize = 256;
+
+/// The way to a source's repairer.
+#[must_use]
+pub fn requests() -> (mpsc::Sender<RepairRequest>, mpsc::Receiver<RepairRequest>) {
+    mpsc::channel(REQUESTS_LEN)
+}
+
+/// Asks one venue for what is missing.
+#[derive(Debug)]
+pub struct Repairer {
+    venue: Arc<dyn Venue>,
+    base: Option<Base>,
+    requests: mpsc::Receiver<RepairRequest>,
+    inboxes: Arc<[mpsc::Sender<Input>]>,
+    plan: Plan,
+    begun: Instant,
+}
+
+impl Repairer {
+    /// `rest` is the base address, without a slash at its end; what cannot be asked there stays a gap. `inboxes` are
+    /// the shards', by number; they are held until it ends.
+    #[must_use]
+    pub fn new(
+        venue: Arc<dyn Venue>,
+        rest: &str,
+        requests: mpsc::Receiver<RepairRequest>,
+        inboxes: Arc<[mpsc::Sender<Input>]>,
+        rng: fastrand::Rng,
+    ) -> Self {
+        let base = Base::parse(rest);
+        if base.is_none() {
+            tracing::warn!(
+                venue = venue.name(),
+                rest,
+                "no repair: not an address that can be asked"
+            );
+        }
+        Self {
+            base,
+            requests,
+            inboxes,
+            plan: Plan::new(venue.as_ref(), rng, 0),
+            venue,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Runs until asked to stop, or until nobody can ask any more and all is done.
+    pub async fn run(mut self, shutdown: Shutdown) {
+        tokio::select! {
+            () = shutdown.requested() => {}
+            () = self.work() => {}
+        }
+    }
+
+    async fn work(&mut self) {
+        loop {
+            let step = self.plan.poll_step(self.venue.as_ref(), self.now_ms());
+            self.hand_over().await;
+            match step {
+                Step::Send(path) => self.ask(&path).await,
+                Step::Wait(until_ms) => {
+                    let until = self.begun + Duration::from_millis(until_ms);
+                    tokio::select! {
+                        () = tokio::time::sleep_until(until) => {}
+                        Some(request) = self.requests.recv() => self.plan.handle_request(request),
+                    }
+                }
+                Step::Idle => match self.requests.recv().await {
+                    Some(request) => self.plan.handle_request(request),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    async fn hand_over(&mut self) {
+        while let Some((shard, input)) = self.plan.poll_input() {
+            // A full inbox makes it wait: nothing here is in a hurry, and what is fetched is worth keeping.
+            if let Some(inbox) = self.inboxes.get(shard) {
+                let _ = inbox.send(input).await;
+            }
+        }
+    }
+
+    async fn ask(&mut self, path: &str) {
+        let answer = match &self.base {
+            Some(base) => base.get(path).await,
+            None => Err(Failure::Refused),
+        };
+        let read = answer.and_then(|body| {
+            self.venue.decode_page(&body).map_err(|error| {
+                tracing::warn!(venue = self.venue.name(), path, %error, "an answer that cannot be read");
+                Failure::Unavailable
+            })
+        });
+        let now_ms = self.now_ms();
+        match read {
+            Ok(trades) => self.plan.handle_page(trades, now_ms),
+            Err(failure) => {
+                tracing::debug!(
+                    venue = self.venue.name(),
+                    path,
+                    ?failure,
+                    "not repaired yet"
+                );
+                self.plan.handle_failure(failure, now_ms);
+            }
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
