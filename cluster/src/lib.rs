@@ -42,7 +42,7 @@ pub mod faults;
 
 pub use checker::{Checker, Persistence};
 pub use link::Link;
-pub use nats::{NatsCluster, NatsOptions, NatsServer};
+pub use nats::{NatsCluster, NatsOptions, NatsServer, Tap};
 pub use nginx::Nginx;
 pub use process::{Process, Program};
 pub use topology::Topology;

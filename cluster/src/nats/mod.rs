@@ -12,6 +12,9 @@ mod server;
 /// Three servers with one JetStream.
 mod three;
 
+/// What is said on the wire.
+mod tap;
+
 /// One request and its answer.
 mod request;
 
@@ -19,4 +22,5 @@ pub use config::NatsOptions;
 pub use monitor::StreamState;
 pub use request::request;
 pub use server::NatsServer;
+pub use tap::{RawMessage, Tap};
 pub use three::NatsCluster;

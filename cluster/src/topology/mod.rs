@@ -22,7 +22,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use member::Member;
-pub use options::Options;
+pub use options::{Options, TraceOptions};
 
 use crate::nats::{NatsCluster, NatsOptions};
 use crate::nginx::Nginx;
@@ -54,6 +54,13 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// The first of the project's binaries that has not been built; all are when the whole workspace is tested.
+    #[must_use]
+    pub fn absent() -> Option<&'static str> {
+        let names = [MARKETDATA, GATEWAY, EXCHANGE];
+        names.into_iter().find(|name| tools::binary(name).is_err())
+    }
+
     /// Starts all parts and waits until every one says that it is ready.
     ///
     /// # Errors

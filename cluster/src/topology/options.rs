@@ -33,6 +33,17 @@ pub struct Options {
     pub region: String,
     /// The processes' `--log`.
     pub log: String,
+    /// Whether traces are taken, and where they go.
+    pub traces: Option<TraceOptions>,
+}
+
+/// Traces of a topology.
+#[derive(Debug, Clone)]
+pub struct TraceOptions {
+    /// The processes' `--otlp-endpoint`.
+    pub collector: String,
+    /// Of a million frames that bring trades, so many are traced.
+    pub samples_per_million: u32,
 }
 
 impl Default for Options {
@@ -58,6 +69,7 @@ impl Default for Options {
             env: "local".to_owned(),
             region: "here".to_owned(),
             log: "info".to_owned(),
+            traces: None,
         }
     }
 }
@@ -146,6 +158,10 @@ impl Options {
         args.extend(words(&["--instance", instance]));
         args.extend(self.bus_args(nats, admin));
         args.extend(words(&["--nats-replicas", "3"]));
+        if let Some(traces) = &self.traces {
+            let samples = traces.samples_per_million.to_string();
+            args.extend(words(&["--trace-samples-per-million", &samples]));
+        }
         args
     }
 
@@ -163,7 +179,7 @@ impl Options {
 
     /// What both kinds of processes take.
     fn bus_args(&self, nats: &str, admin: SocketAddr) -> Vec<String> {
-        words(&[
+        let mut args = words(&[
             "--env",
             &self.env,
             "--region",
@@ -174,7 +190,11 @@ impl Options {
             &admin.to_string(),
             "--log",
             &self.log,
-        ])
+        ]);
+        if let Some(traces) = &self.traces {
+            args.extend(words(&["--otlp-endpoint", &traces.collector]));
+        }
+        args
     }
 }
 
@@ -199,7 +219,28 @@ mod tests {
         let run = options.marketdata_args(Path::new("/new"), 1, "md-1-b", "nats://x", at);
         let run = run.join(" ");
         assert!(run.starts_with("run --assignment /new --shard 1 --instance md-1-b --env local"));
+        let gateway = options.gateway_args(at, "nats://x", at).join(" ");
+        assert!(!format!("{run} {gateway}").contains("otlp"));
         assert_eq!(options.topics("1m")[4], "kline:1m:BTC-USD");
         assert_eq!(options.all_topics().len(), 24);
+    }
+
+    #[test]
+    fn both_ends_send_traces_and_the_head_of_the_path_takes_them() {
+        let traces = TraceOptions {
+            collector: "http://c:1".to_owned(),
+            samples_per_million: 7,
+        };
+        let options = Options {
+            traces: Some(traces),
+            ..Options::default()
+        };
+        let at = SocketAddr::from(([127, 0, 0, 1], 9));
+        let run = options.marketdata_args(Path::new("/new"), 0, "md-0-a", "nats://x", at);
+        let run = run.join(" ");
+        assert!(run.contains("--otlp-endpoint http://c:1"), "{run}");
+        assert!(run.contains("--trace-samples-per-million 7"), "{run}");
+        let gateway = options.gateway_args(at, "nats://x", at).join(" ");
+        assert!(gateway.ends_with("--otlp-endpoint http://c:1"), "{gateway}");
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use cluster::faults::{self, Kind, Plan};
 use cluster::topology::Options;
 use cluster::wait::{self, PATIENCE};
-use cluster::{Checker, Persistence, Topology, tools};
+use cluster::{Checker, Persistence, Topology};
 use tokio::sync::Mutex;
 use wire::Topic;
 
@@ -22,12 +22,7 @@ const END_MAX: Duration = Duration::from_secs(45);
 
 /// Whether the binaries are there; they are when the whole workspace is tested.
 fn built() -> bool {
-    let names = [
-        "marketfeed-marketdata",
-        "marketfeed-gateway",
-        "exchange-sim",
-    ];
-    let absent = names.iter().find(|name| tools::binary(name).is_err());
+    let absent = Topology::absent();
     if let Some(absent) = absent {
         println!("skipped: {absent} has not been built");
     }
