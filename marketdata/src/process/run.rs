@@ -66,6 +66,7 @@ async fn serve(args: Run) -> ExitCode {
     options.reorder_window = reorder_window;
     options.update_interval = update_interval;
     options.when_full = when_full.into();
+    options.repair = true;
     options.hosted = Hosted::One(shard);
     options.instance.clone_from(&instance);
     options.ownership = Ownership {
