@@ -46,7 +46,7 @@ async fn what_cannot_be_taken_is_kept_out() {
     goes_on(&client).await;
     let good = assignment(feed.exchange, 5);
     let no_symbol = changed(&feed, 6, |it| {
-        instruments(it)[0]["symbol"] = json!("btc*usdt")
+        instruments(it)[0]["symbol"] = json!("btc*usdt");
     });
     let no_shard = changed(&feed, 6, |it| instruments(it)[0]["shard"] = json!(7));
     let twice = changed(&feed, 6, |it| {
@@ -115,35 +115,6 @@ async fn what_cannot_be_taken_is_kept_out() {
     goes_on(&client).await;
     let refused = feed.marketdata.lines("assignment refused").len();
     assert_eq!(refused, 8 + 4 + 1, "each once");
-}
-
-#[tokio::test]
-async fn symbols_that_the_venue_has_not_do_not_disturb_those_that_it_has() {
-    if !built() {
-        return;
-    }
-    let mut feed = Feed::start().await;
-    let client = feed.client();
-    goes_on(&client).await;
-    let unknown = changed(&feed, 6, |it| {
-        instruments(it).push(json!({"symbol": "NOSUCH-USDT", "shard": 0}));
-    });
-    feed.place.replace("assignment.json", &unknown);
-    feed.marketdata.metric_is("assignment_generation", 6).await;
-    let told = feed
-        .marketdata
-        .process
-        .wait_for_line("NOSUCH-USDT", PATIENCE);
-    println!("{}", told.await.unwrap());
-    goes_on(&client).await;
-    let topics = cluster::http::get(feed.gateway.listen, "/api/v1/topics")
-        .await
-        .unwrap()
-        .1;
-    assert!(
-        topics.contains("BTC-USDT") && !topics.contains("NOSUCH"),
-        "{topics}"
-    );
 }
 
 #[tokio::test]

@@ -149,11 +149,7 @@ async fn help_names_every_flag_with_its_variable() {
         let flags = flags(&stdout);
         assert!(flags.len() >= least, "{binary} {line}: {flags:?}");
         for (flag, text) in flags {
-            // A list is in one variable, whose name says so.
-            let name = match flag.as_str() {
-                "nats-url" => "NATS_URLS".to_owned(),
-                _ => flag.to_uppercase().replace('-', "_"),
-            };
+            let name = flag.to_uppercase().replace('-', "_");
             // The value that it has now is shown, unless it is a secret.
             let is_secret = ["nats-password", "nats-token"].contains(&flag.as_str());
             let end = if is_secret { ']' } else { '=' };

@@ -8,7 +8,6 @@
 
 mod assignment;
 mod flags;
-mod garbage;
 mod purge;
 mod refused;
 mod signals;

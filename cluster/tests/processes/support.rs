@@ -12,8 +12,6 @@ use cluster::{Checker, NatsServer, Persistence, Process, Program, http, ports, t
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use wire::Topic;
 
 pub(crate) const MARKETDATA: &str = "marketfeed-marketdata";
@@ -29,15 +27,12 @@ pub(crate) const END_MAX: Duration = Duration::from_secs(45);
 /// Whether all that is run here is there: the binaries are when the whole workspace is tested.
 pub(crate) fn built() -> bool {
     let binaries = [MARKETDATA, GATEWAY, EXCHANGE].map(tools::binary);
-    for absent in binaries
-        .into_iter()
-        .chain([tools::nats_server()])
-        .filter_map(Result::err)
-    {
+    let mut needed = binaries.into_iter().chain([tools::nats_server()]);
+    let absent = needed.find_map(Result::err);
+    if let Some(absent) = &absent {
         println!("skipped: {absent}");
-        return false;
     }
-    true
+    absent.is_none()
 }
 
 /// A folder, and the programs that write their logs into it.
@@ -338,31 +333,6 @@ pub(crate) async fn streams(server: SocketAddr) -> BTreeMap<String, Value> {
 
 pub(crate) fn words(line: &str) -> Vec<&str> {
     line.split_whitespace().collect()
-}
-
-/// Publishes without asking for an acknowledgement, and waits until the server has taken it.
-pub(crate) async fn publish(server: SocketAddr, subject: &str, payload: &str) {
-    let mut stream = BufReader::new(TcpStream::connect(server).await.unwrap());
-    let text = format!(
-        "CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\nPUB {subject} {}\r\n{payload}\r\nPING\r\n",
-        payload.len()
-    );
-    stream.write_all(text.as_bytes()).await.unwrap();
-    let taken = async {
-        loop {
-            let mut line = String::new();
-            assert_ne!(
-                stream.read_line(&mut line).await.unwrap(),
-                0,
-                "the server hung up"
-            );
-            assert!(!line.starts_with("-ERR"), "{line}");
-            if line.starts_with("PONG") {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, taken).await.unwrap();
 }
 
 /// The newest message of a subject, which is JSON.
