@@ -3,10 +3,12 @@
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
 mod aggregate;
+mod bus;
 mod cpu;
 mod decode;
 mod peer;
 mod tape;
+mod tracing;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -16,13 +18,13 @@ use crate::tape::Shape;
 const RUNS: usize = 5;
 /// The peer takes some seconds to start.
 const PEER_RUNS: usize = 3;
-const USAGE: &str =
-    "usage: bench [aggregate] [decode] [memory] [peer]; without a name, all of them";
+const USAGE: &str = "usage: bench [aggregate] [decode] [memory] [peer] [bus] [tracing]; without a name, all of them";
+const NAMES: [&str; 6] = ["aggregate", "decode", "memory", "peer", "bus", "tracing"];
 
 fn main() -> Result<()> {
     let names: Vec<String> = std::env::args().skip(1).collect();
     for name in &names {
-        if !["aggregate", "decode", "memory", "peer"].contains(&name.as_str()) {
+        if !NAMES.contains(&name.as_str()) {
             bail!("{name:?} is no benchmark; {USAGE}");
         }
     }
@@ -40,6 +42,12 @@ fn main() -> Result<()> {
     }
     if wanted("peer") {
         beside_peer()?;
+    }
+    if wanted("bus") {
+        bus::run()?;
+    }
+    if wanted("tracing") {
+        tracing::run()?;
     }
     Ok(())
 }
