@@ -17,13 +17,17 @@ use crate::feed::Feed;
 use crate::feeder::{Attempts, Feeder};
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::repair::{self, Repairer};
 use crate::roster::{Change, PlacedSource, Roster, ShardChange, Wanted};
 use crate::route::Input;
+use crate::shard::Ask;
 
 /// What a shard is told of its instruments.
 #[derive(Debug)]
 pub(crate) struct Control {
     pub(crate) change: ShardChange,
+    /// Where what is missing of what it gained is asked for.
+    pub(crate) asks: Vec<Ask>,
     /// Told once the shard takes inputs of what it gained.
     pub(crate) taken: oneshot::Sender<()>,
 }
@@ -114,16 +118,51 @@ impl Carrier {
         if let Some(last) = gained.map(|member| member.at).max() {
             self.carriage.handle_listed(last + 1);
         }
-        for (control, change) in self.controls.iter().zip(change.shards) {
+        let mut asks: Vec<Vec<Ask>> = self.controls.iter().map(|_| Vec::new()).collect();
+        if self.options.repair {
+            for source in &change.sources {
+                self.repair(source, &mut asks);
+            }
+        }
+        for ((control, change), asks) in self.controls.iter().zip(change.shards).zip(asks) {
             let (taken, done) = oneshot::channel();
+            let control_sent = control.send(Control {
+                change,
+                asks,
+                taken,
+            });
             // A shard that has ended is a reason to stop, which it tells itself.
-            if control.send(Control { change, taken }).await.is_ok() {
+            if control_sent.await.is_ok() {
                 let _ = done.await;
             }
         }
         for source in change.sources {
             self.open(&source);
         }
+    }
+
+    /// Starts what fetches a source's missing trades, and says where each of its series asks for them.
+    fn repair(&self, source: &PlacedSource, asks: &mut [Vec<Ask>]) {
+        let (requests_in, requests) = repair::requests();
+        for (instrument, place) in source.venue.symbols().indices().zip(source.places.iter()) {
+            asks[place.shard].push(Ask {
+                place: *place,
+                instrument,
+                requests: requests_in.clone(),
+            });
+        }
+        let repairer = Repairer::new(
+            Arc::clone(&source.venue),
+            &source.rest,
+            requests,
+            Arc::clone(&self.inboxes),
+            fastrand::Rng::new(),
+        );
+        let first = source.feeds.first().map_or(0, |(feed, _)| *feed);
+        let name = format!("repair-{}-{first}", source.venue.name());
+        let shutdown = self.spawner.shutdown().clone();
+        self.spawner
+            .spawn(name, OnExit::StopOnFailure, repairer.run(shutdown));
     }
 
     fn open(&mut self, source: &PlacedSource) {

@@ -35,6 +35,8 @@ pub struct Options {
     pub instance: String,
     /// When leases are taken and given up.
     pub ownership: Ownership,
+    /// Whether trades that are missing are fetched by the venues' REST interfaces.
+    pub repair: bool,
     /// The feed's place on the bus.
     pub scope: Scope,
     /// How patient connections are.
@@ -141,6 +143,7 @@ impl Options {
             shards: ShardCount::MIN,
             hosted: Hosted::All,
             instance: "standalone".to_owned(),
+            repair: false,
             // Alone, it waits for nobody.
             ownership: Ownership {
                 unlevel_wait: Duration::ZERO,

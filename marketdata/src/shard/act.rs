@@ -115,7 +115,12 @@ impl Shard {
     }
 
     pub(super) fn handle_control(&mut self, control: Control) {
-        let Control { change, taken } = control;
+        let Control {
+            change,
+            asks,
+            taken,
+        } = control;
+        self.repairs.handle_asks(asks);
         for (series, listed) in change.renamed {
             self.core.handle_renamed(series, listed);
         }

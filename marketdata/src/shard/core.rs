@@ -96,10 +96,11 @@ impl Core {
         Some(held.at)
     }
 
-    /// The instruments carried, with their places in the list of everything.
-    pub(crate) fn carried(&self) -> impl Iterator<Item = (&Instrument, usize)> {
-        let carried = self.members.iter().filter(|held| held.is_carried);
-        carried.map(|held| (self.engine.instrument(held.index), held.at))
+    /// The instruments carried, with their places in the list of everything and their series.
+    pub(crate) fn carried(&self) -> impl Iterator<Item = (&Instrument, usize, u32)> {
+        let members = (0..).zip(&self.members);
+        let carried = members.filter(|(_, held)| held.is_carried);
+        carried.map(|(series, held)| (self.engine.instrument(held.index), held.at, series))
     }
 
     /// Takes an input; says what became of a trade, and of which instrument it was.
@@ -314,9 +315,8 @@ impl Core {
     }
 
     /// These could not be asked for; they are given again after the grace.
-    #[allow(dead_code, reason = "the shell asks once there is a repair")]
     pub(crate) fn handle_missing_again(&mut self, series: usize, missing: &Missing) {
-        let index = self.series[series];
+        let index = self.members[series].index;
         self.engine
             .handle_missing_again(index, missing.from_id, missing.to_id);
     }

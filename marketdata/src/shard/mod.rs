@@ -28,12 +28,17 @@ mod core;
 
 mod ops;
 
+mod repairs;
+
 mod sampled;
 
 mod tally;
 
+pub(crate) use self::repairs::Ask;
+
 use self::core::Core;
 use self::ops::Ops;
+use self::repairs::Repairs;
 use self::sampled::Sampled;
 use self::tally::Tally;
 
@@ -84,6 +89,7 @@ pub(crate) struct Shard {
     dropped: VecDeque<Instrument>,
     /// What the owner was told of each instrument; false where it is not in here.
     levels: BTreeMap<Instrument, bool>,
+    repairs: Repairs,
     publish_told: Sparse,
     lost_told: Sparse,
     waiting_told: Sparse,
@@ -122,6 +128,7 @@ impl Shard {
             inputs: VecDeque::new(),
             dropped: VecDeque::new(),
             levels: BTreeMap::new(),
+            repairs: Repairs::default(),
             publish_told: Sparse::default(),
             lost_told: Sparse::default(),
             waiting_told: Sparse::default(),
@@ -218,7 +225,7 @@ impl Shard {
 
     fn is_unowned(&self) -> bool {
         let mut carried = self.core.carried();
-        carried.any(|(instrument, _)| self.owner.may_publish(instrument).is_none())
+        carried.any(|(instrument, ..)| self.owner.may_publish(instrument).is_none())
     }
 
     fn handle_inputs(&mut self) {
@@ -227,6 +234,7 @@ impl Shard {
             && let Some(input) = self.inputs.pop_front()
         {
             self.sampled.handle_input(&input);
+            self.repairs.handle_input(&input);
             if let Some((outcome, instrument)) = self.core.handle_input(&input) {
                 self.tally.handle_outcome(outcome, instrument);
                 self.sampled.handle_outcome(&input, outcome, instrument);
@@ -269,11 +277,14 @@ impl Shard {
 
     /// What is looked at from time to time: levels, counts, open bars.
     async fn update(&mut self) {
+        let now_ms = self.now_ms();
+        self.repairs.ask(&mut self.core, now_ms);
         let carried: Vec<(Instrument, bool)> = self
             .core
             .carried()
-            .map(|(instrument, at)| {
-                let is_level = self.context.carriage.is_settled(at);
+            .map(|(instrument, at, series)| {
+                let is_settled = self.context.carriage.is_settled(at);
+                let is_level = is_settled && !self.repairs.is_waiting(series);
                 (instrument.clone(), is_level)
             })
             .collect();

@@ -150,7 +150,13 @@ fn shard(
         gained,
         ..ShardChange::default()
     };
-    control_in.try_send(Control { change, taken }).unwrap();
+    control_in
+        .try_send(Control {
+            change,
+            asks: Vec::new(),
+            taken,
+        })
+        .unwrap();
     (Shard::new(context, inbox, control), bus, scope)
 }
 

@@ -154,8 +154,11 @@ fn what_was_released_is_passed_over_and_may_come_again() {
         feed: 4,
         at: 5,
     }]);
-    let carried: Vec<_> = core.carried().map(|(of, at)| (of.clone(), at)).collect();
-    assert_eq!(carried, [(instrument, 5)]);
+    let carried: Vec<_> = core
+        .carried()
+        .map(|(of, at, series)| (of.clone(), at, series))
+        .collect();
+    assert_eq!(carried, [(instrument, 5, 1)]);
 }
 
 #[test]

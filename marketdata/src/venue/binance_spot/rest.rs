@@ -106,4 +106,25 @@ mod tests {
             "/api/v3/klines?symbol=BTCUSDT&interval=1m&startTime=1&endTime=2&limit=1000"
         );
     }
+
+    #[test]
+    fn pages_are_read_exactly_or_not_at_all() {
+        const ROW: &str = r#"{"id":28457,"price":"4.00000100","qty":"12.00000000","quoteQty":"48.000012","time":1499865549590,"isBuyerMaker":true,"isBestMatch":true}"#;
+        let trade = Trade {
+            id: 28_457,
+            time_ms: 1_499_865_549_590,
+            price: "4.000001".parse().unwrap(),
+            size: "12".parse().unwrap(),
+            taker: Side::Sell,
+        };
+        assert_eq!(
+            decode_trades(format!("[{ROW}]").as_bytes()),
+            Ok(vec![trade])
+        );
+        assert_eq!(decode_trades(b"[]"), Ok(vec![]));
+        let lacking = ROW.replace(r#""isBuyerMaker":true,"#, "");
+        for body in [format!("[{ROW},{lacking}]"), ROW.to_owned(), String::new()] {
+            assert!(decode_trades(body.as_bytes()).is_err(), "{body}");
+        }
+    }
 }

@@ -92,4 +92,25 @@ mod tests {
             "/products/BTC-USD/candles?granularity=60&start=60&end=120"
         );
     }
+
+    #[test]
+    fn pages_are_read_exactly_or_not_at_all() {
+        const ROW: &str = r#"{"trade_id":28457,"side":"buy","size":"12","price":"4.000001","time":"2017-07-12T13:19:09.590000Z"}"#;
+        let trade = Trade {
+            id: 28_457,
+            time_ms: 1_499_865_549_590,
+            price: "4.000001".parse().unwrap(),
+            size: "12".parse().unwrap(),
+            taker: Side::Sell,
+        };
+        assert_eq!(
+            decode_trades(format!("[{ROW}]").as_bytes()),
+            Ok(vec![trade])
+        );
+        assert_eq!(decode_trades(b"[]"), Ok(vec![]));
+        let lacking = ROW.replace(r#""side":"buy","#, "");
+        for body in [format!("[{ROW},{lacking}]"), ROW.to_owned(), String::new()] {
+            assert!(decode_trades(body.as_bytes()).is_err(), "{body}");
+        }
+    }
 }
