@@ -97,7 +97,7 @@ impl Sampled {
         interval: Interval,
         start_ms: i64,
     ) -> Option<TraceContext> {
-        self.bars.take(instrument, interval, start_ms)
+        self.bars.take_open(instrument, interval, start_ms)
     }
 
     /// A bar is closed, and waits to be committed.
@@ -108,7 +108,7 @@ impl Sampled {
         interval: Interval,
         start_ms: i64,
     ) {
-        if let Some(context) = self.bars.take(instrument, interval, start_ms) {
+        if let Some(context) = self.bars.take_closed(instrument, interval, start_ms) {
             if self.closes.len() >= CLOSES_MAX {
                 self.closes.pop_first();
             }
