@@ -16,6 +16,7 @@ use cluster::{Checker, Persistence, Tap, Topology};
 use runtime::telemetry::receiver::{Received, Receiver};
 use runtime::telemetry::{ALL, TRACEPARENT, TraceContext, names};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use wire::Bar;
 
 const TOPIC: &str = "kline:1s:BTC-USDT";
@@ -91,11 +92,15 @@ impl Traced {
         wait.await.unwrap();
     }
 
-    /// Listens until there have been so many messages of each kind of which `counts` holds, by the tap's order.
+    /// Listens until so many messages of each kind have come of which `counts` holds.
     async fn hear(&mut self, count: usize, counts: impl Fn(&RawMessage) -> bool) {
         let mut lacking = [(OPEN, count), (COMMITTED, count), (COPY, count)];
+        let until = Instant::now() + PATIENCE;
         while lacking.iter().any(|(_, lacking)| *lacking > 0) {
-            let message = self.tap.next(PATIENCE).await.unwrap();
+            // Messages of one kind go on while another is missing.
+            let left = until.saturating_duration_since(Instant::now());
+            let next = self.tap.next(left).await;
+            let message = next.unwrap_or_else(|error| panic!("{lacking:?} lacking: {error:#}"));
             for (subject, lacking) in &mut lacking {
                 if *subject == message.subject && counts(&message) {
                     *lacking = lacking.saturating_sub(1);
