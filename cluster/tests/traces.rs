@@ -125,7 +125,11 @@ impl Traced {
             })
         };
         let found = self.collector.find(PATIENCE, find).await;
-        found.unwrap_or_else(|spans| panic!("no whole trace of {subject} in {spans:#?}"))
+        found.unwrap_or_else(|spans| {
+            let named = |name| spans.iter().filter(|span| span.name == name).count();
+            let came = names::SPANS.map(|name| (name, named(name)));
+            panic!("no whole trace of {subject} in {came:?}")
+        })
     }
 
     /// Stops every process as an operator would, so that each sends its last spans; all that came of them.
