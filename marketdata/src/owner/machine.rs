@@ -11,8 +11,9 @@ use super::judge::{Block, Identity};
 use super::lease::{Lease, LeaseAnswer, LeaseCommand, LeaseEvent};
 use super::ledger::{Assigned, CommitOutcome, Ledger, LedgerCommand, LedgerEvent, Stale, StoredAt};
 use super::options::Options;
-use super::pending::{Accepted, Close};
+use super::pending::Accepted;
 use super::status::{Role, Status};
+use crate::aggregate::Closed;
 
 /// One process's part in owning one shard.
 ///
@@ -146,7 +147,7 @@ impl Owner {
     pub fn handle_close(
         &mut self,
         instrument: &Instrument,
-        close: Close,
+        close: Closed,
         snapshots: &mut dyn Snapshots,
     ) -> Accepted {
         self.ledger.handle_close(instrument, close, snapshots)

@@ -82,7 +82,7 @@ impl Shard {
         for part in &batch.parts {
             for close in &part.closes {
                 metrics.closes_committed.inc();
-                let bar = &close.close.bar;
+                let bar = &close.close;
                 let end_ms = bar.start_ms + bar.interval.ms();
                 let delay_ms = u64::try_from(now_ms - end_ms).unwrap_or(0);
                 let sampled = &mut self.sampled;

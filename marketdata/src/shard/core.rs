@@ -11,7 +11,7 @@ use crate::aggregate::{
     SeriesSnapshot, TradeOutcome,
 };
 use crate::listing::Listed;
-use crate::owner::{Close, Snapshot, Snapshots};
+use crate::owner::{Snapshot, Snapshots};
 use crate::publish::{Content, Names, Numbers};
 use crate::roster::Member;
 use crate::route::Input;
@@ -221,12 +221,12 @@ impl Core {
     }
 
     /// The next close or amendment.
-    pub(crate) fn poll_close(&mut self) -> Option<(Instrument, Close)> {
+    pub(crate) fn poll_close(&mut self) -> Option<(Instrument, Closed)> {
         while let Some((index, bar)) = self.engine.poll_close() {
             let series = self.places.get(&index).copied().unwrap_or_default();
             if self.members[series].is_carried {
                 let instrument = self.engine.instrument(index).clone();
-                return Some((instrument, Close { rev: bar.rev, bar }));
+                return Some((instrument, bar));
             }
         }
         None
@@ -262,11 +262,11 @@ impl Core {
     pub(crate) fn close(
         &self,
         instrument: &Instrument,
-        close: &Close,
+        close: &Closed,
         numbers: &Numbers,
     ) -> Option<Bar> {
         let series = *self.of.get(instrument)?;
-        let content = content(series, &closed_as_open(&close.bar));
+        let content = content(series, &closed_as_open(close));
         self.names.close(&content, close.rev, numbers)
     }
 

@@ -12,7 +12,8 @@ use super::entry::{Entry, Hold, Leaving, Standing};
 use super::frontier::Frontier;
 use super::judge::{Block, Identity};
 use super::options::Options;
-use super::pending::{Accepted, Close};
+use super::pending::Accepted;
+use crate::aggregate::Closed;
 
 /// Which instruments there are.
 mod assigned;
@@ -261,7 +262,7 @@ impl Ledger {
     pub fn handle_close(
         &mut self,
         instrument: &Instrument,
-        close: Close,
+        close: Closed,
         snapshots: &mut dyn Snapshots,
     ) -> Accepted {
         let section_max = self.options.section_max();

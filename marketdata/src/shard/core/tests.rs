@@ -23,7 +23,7 @@ fn core() -> Core {
 
 fn closes(core: &mut Core) -> Vec<Closed> {
     std::iter::from_fn(|| core.poll_close())
-        .map(|(_, close)| close.bar)
+        .map(|(_, close)| close)
         .collect()
 }
 
