@@ -49,6 +49,8 @@ pub struct Ledger {
     generation: Option<u64>,
     /// Ours to the shard, while we act as its owner.
     claim: Option<u64>,
+    /// Since when.
+    granted_ms: u64,
     entries: BTreeMap<Instrument, Entry>,
     /// The owned ones with something to commit.
     ready: BTreeSet<Instrument>,
@@ -207,6 +209,7 @@ impl Ledger {
             me,
             generation: None,
             claim: None,
+            granted_ms: 0,
             entries: BTreeMap::new(),
             ready: BTreeSet::new(),
             leaving: BTreeSet::new(),
@@ -275,6 +278,9 @@ impl Ledger {
                 entry.pending.seal(snapshots.snapshot(instrument));
             }
             entry.bound(section_max);
+            if entry.block == Some(Block::Behind) && !entry.is_behind(&entry.frontier) {
+                entry.look_at_ms = 0;
+            }
             match entry.standing {
                 Standing::Lost => Accepted::Lost,
                 _ => accepted,
@@ -409,6 +415,9 @@ impl Ledger {
     /// The shard's lease is ours, or our claim to it was raised.
     pub fn handle_granted(&mut self, now_ms: u64, claim: u64) {
         let raised = self.claim.replace(claim).is_some();
+        if !raised {
+            self.granted_ms = now_ms;
+        }
         for entry in self.entries.values_mut() {
             let again = !raised || entry.block == Some(Block::Outclaimed);
             if entry.hold == Hold::Unowned && again {
