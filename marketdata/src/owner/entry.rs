@@ -196,8 +196,9 @@ impl Entry {
         !takes
     }
 
-    /// The engine goes on from the frontier.
-    fn handle_restored(&mut self) {
+    /// The engine goes on from the frontier: what it has closed beyond that it closes again.
+    pub(super) fn handle_restored(&mut self) {
+        self.pending.clear();
         self.standing = Standing::Based;
         let places = self.frontier.places();
         self.closed_to_ms = places

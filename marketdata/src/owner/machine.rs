@@ -79,8 +79,9 @@ pub enum Event {
     /// An instrument is ours. If it `restores`, the engine goes on from this checkpoint as by [`Event::Restore`]; from
     /// nothing, as if it had just been added, where the checkpoint has no series' state.
     /// Otherwise the engine's own state reaches back to it, and has closed every bar that it has: those bars stay as
-    /// they were committed, with their `rev`, and where the engine has trades that one lacks, it amends. Then all open
-    /// bars of the instrument are published anew.
+    /// they were committed, with their `rev`, and where the engine has trades that one lacks, it amends. Where its own
+    /// state turns out to lack what the checkpoint has, it goes on from the checkpoint, and [`Owner::handle_restored`]
+    /// is told. Then all open bars of the instrument are published anew.
     Taken {
         /// Which.
         instrument: Instrument,
@@ -141,6 +142,12 @@ impl Owner {
     /// The instrument's feed is such that we could go on with it at once, or not any more.
     pub fn handle_level(&mut self, now_ms: u64, instrument: &Instrument, is_level: bool) {
         self.ledger.handle_level(now_ms, instrument, is_level);
+    }
+
+    /// The engine goes on from the checkpoint of [`Event::Taken`] although that did not ask for it. To be told while that
+    /// event is acted on.
+    pub fn handle_restored(&mut self, instrument: &Instrument) {
+        self.ledger.handle_restored(instrument);
     }
 
     /// The engine has closed or amended a bar; to be called as soon as it is taken out of the engine.

@@ -258,6 +258,28 @@ impl Core {
         Ok(())
     }
 
+    /// The instrument is ours: the engine's closed bars are what this state, beside them in the log, says of them. If it
+    /// lacks what the state has, it goes on from that: see [`Core::handle_restore`]. Gives whether it goes on from its
+    /// own.
+    ///
+    /// # Errors
+    /// When the state cannot be read; the engine goes on from its own then.
+    pub(crate) fn handle_taken(
+        &mut self,
+        instrument: &Instrument,
+        state: &Snapshot,
+    ) -> Result<bool, serde_json::Error> {
+        let Some(held) = self.of.get(instrument).map(|&series| &self.members[series]) else {
+            return Ok(true);
+        };
+        let committed: SeriesSnapshot = serde_json::from_str(state.get())?;
+        if self.engine.adopt(held.index, &committed) {
+            return Ok(true);
+        }
+        self.handle_restore(instrument, Some(state))?;
+        Ok(false)
+    }
+
     /// The bar of a close or an amendment.
     pub(crate) fn close(
         &self,

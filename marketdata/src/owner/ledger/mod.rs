@@ -292,6 +292,12 @@ impl Ledger {
         accepted.unwrap_or(Accepted::Unknown)
     }
 
+    /// The engine goes on from the checkpoint of [`LedgerEvent::Taken`] although that did not ask for it; see
+    /// [`super::Owner::handle_restored`].
+    pub fn handle_restored(&mut self, instrument: &Instrument) {
+        self.change(instrument, Entry::handle_restored);
+    }
+
     /// Gives up the most that waits of an instrument that is not ours; what is ours stays.
     fn make_room(&mut self) {
         let unowned = self.entries.iter().filter(|(_, entry)| !entry.is_owned());
