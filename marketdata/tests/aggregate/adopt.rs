@@ -100,7 +100,8 @@ proptest! {
     #[test]
     fn a_take_over_neither_repeats_nor_loses_anything(
         made in vec(made(), 4..60),
-        lost in vec((proptest::bool::weighted(0.08), proptest::bool::weighted(0.08)), 60),
+        lost in vec((proptest::bool::weighted(0.2), proptest::bool::weighted(0.2)), 60),
+        intervals in prop_oneof![Just(INTERVALS), Just("1s 2s"), Just("1s")],
         which in 0..4usize,
         cut in any::<prop::sample::Index>(),
         later_ms in 0..5_000i64,
@@ -110,7 +111,7 @@ proptest! {
     ) {
         let mut trades = properties::trades(&made, false);
         trades.push(trade(100 + made.len() as u64, 900_000));
-        let config = properties::config(INTERVALS);
+        let config = properties::config(intervals);
         let loses = |second: bool| -> Vec<bool> {
             let of = |&(a, b): &(bool, bool)| if second { b && which & 2 != 0 } else { a && which & 1 != 0 };
             lost.iter().map(of).collect()
@@ -272,6 +273,34 @@ fn what_only_the_owner_had_is_kept_and_not_fetched_again() {
         take_over("1s", owner, "ref:1@-50 up:0 2@100 3@1200", ""),
         None
     );
+}
+
+#[test]
+fn what_either_has_is_added_once() {
+    // Both lack 4, and we 3: fetched, they are in the bar once each.
+    let ops = |text: &str| -> Vec<Op> { text.split_whitespace().map(Op::parse).collect() };
+    let config = Arc::new(properties::config("1s"));
+    let play = |text: &str| {
+        let mut series = Series::new(&config);
+        for op in ops(text) {
+            op.apply(&mut series);
+            drain(&mut series);
+        }
+        series
+    };
+    let owner = play("ref:1@-50 up:0 2@100 3@200 5@3000 clock:5000");
+    let mut series = play("ref:1@-50 up:0 2@100 5@3000 clock:5000");
+    assert!(series.adopt(&kept(&owner)));
+    assert_eq!(drain(&mut series), []);
+    for op in ops("get:3@200 get:4@300 end") {
+        op.apply(&mut series);
+    }
+    let amended = drain(&mut series);
+    assert_eq!(show(&amended[0]), "1s:0=repaired[2-4]r1");
+    assert_eq!(amended[0].candle.count, 3);
+    // A row of flat ones follows.
+    let shown: Vec<String> = amended[1..].iter().map(show).collect();
+    assert_eq!(shown, ["1s:1000=quietr1", "1s:2000=quietr1"]);
 }
 
 #[test]
