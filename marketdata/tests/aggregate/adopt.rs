@@ -304,6 +304,24 @@ fn what_either_has_is_added_once() {
 }
 
 #[test]
+fn an_outage_of_one_is_none_where_the_other_was_alive() {
+    let alive = "ref:1@-50 up:0 2@100 clock:6000";
+    let down = "ref:1@-50 up:0 2@100 down up:3000 clock:6000";
+    check(
+        "1s 5s",
+        alive,
+        down,
+        "clock:7000",
+        "1s:4000=quiet 5s:0=complete[2]",
+    );
+    // What was committed as unknown stays so until ids show more, and so do the longer bars over it.
+    let more = "clock:7000 3@7100 end";
+    let expect = "1s:4000=quiet 5s:0=unknown[2] 1s:5000=quiet 1s:6000=quiet 1s:0=complete[2]r1 1s:1000=quietr1 1s:2000=quietr1 \
+                  5s:0=complete[2]r1";
+    check("1s 5s", down, alive, more, expect);
+}
+
+#[test]
 fn what_is_not_held_any_more_is_final() {
     // The owner's bar was whole and is let go; what comes for it here is late, and marks the open ones.
     let owner = "ref:1@-50 up:0 2@100 4@1100 5@20000 clock:23000";

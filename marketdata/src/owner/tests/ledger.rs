@@ -296,6 +296,37 @@ fn who_is_about_to_close_what_is_committed_takes_it_then_with_its_own_state() {
 }
 
 #[test]
+fn an_engine_that_goes_on_from_the_checkpoint_after_all_closes_again() {
+    let mut log = Log::default();
+    let mut b = behind(&mut log);
+    b.close("BTC", "1s", 3, 0);
+    b.close("BTC", "1s", 4, 0);
+    // Taken, and not acted on yet.
+    while taken(&b).is_none() {
+        let command = b.poll(1_000).unwrap();
+        match command {
+            LedgerCommand::Read {
+                ticket,
+                instruments,
+            } => b
+                .ledger
+                .handle_checkpoints(1_000, ticket, log.read(&instruments)),
+            LedgerCommand::Commit { ticket, batch } => {
+                b.ledger.handle_commit(1_000, ticket, log.commit(&batch));
+                b.events.extend(b.ledger.poll_event());
+            }
+        }
+    }
+    b.ledger.handle_restored(&instrument("BTC"));
+    assert_eq!(b.ledger.pending_len(), 0);
+    b.run(1_001, &mut log);
+    assert_eq!(log.closes.last().unwrap(), "1s/3.0#3");
+    assert_eq!(b.close("BTC", "1s", 4, 0), Accepted::Pending);
+    b.run(1_002, &mut log);
+    assert_eq!(log.closes.last().unwrap(), "1s/4.0#4");
+}
+
+#[test]
 fn who_stays_behind_goes_on_from_the_checkpoint_after_a_while() {
     let wait_ms = Options::default().behind_wait_ms;
     let mut log = Log::default();
