@@ -248,6 +248,15 @@ impl Engine {
         self.replace(index, Series::restore(&self.config, snapshot));
     }
 
+    /// What the snapshot says of an instrument's closed bars is what was published of them: see [`Series::adopt`].
+    /// Where it gives false, the caller goes on by [`Engine::restore`].
+    #[must_use]
+    pub fn adopt(&mut self, index: SeriesIndex, snapshot: &SeriesSnapshot) -> bool {
+        let adopted = self.with(index, |series| series.adopt(snapshot));
+        self.soil(index, ALL);
+        adopted
+    }
+
     /// As if the instrument had just been added. Bars that are closed and not fetched are gone. Afterwards the caller
     /// says [`Engine::handle_series_up`].
     pub fn reset(&mut self, index: SeriesIndex) {

@@ -5,6 +5,11 @@ use std::collections::VecDeque;
 
 use wire::{Candle, CandleError, Completeness, Trade};
 
+/// With those that another has committed.
+mod adopt;
+
+pub(super) use adopt::Choice;
+
 /// Closed bars, oldest first: the few newest, and those that are not whole. Flat ones in a row that say the same are
 /// one entry, so that an outage of an hour is one, too.
 #[derive(Debug, Clone)]

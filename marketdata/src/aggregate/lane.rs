@@ -10,6 +10,9 @@ use super::held::{Held, Ring, of_parts};
 /// As plain data.
 mod snapshot;
 
+/// With what another has committed.
+mod adopt;
+
 /// One interval's open buckets and where its closed bars end.
 #[derive(Debug, Clone)]
 pub(super) struct Lane {

@@ -7,6 +7,9 @@ use wire::Completeness;
 use super::ids::{Hole, Ids};
 use super::snapshot::{OutageSnapshot, StretchSnapshot};
 
+/// With what another lacks.
+mod adopt;
+
 /// Stretches in which trades are known to be missing, and those in which the feed was down.
 #[derive(Debug, Clone)]
 pub(super) struct Marks {

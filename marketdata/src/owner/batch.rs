@@ -4,7 +4,7 @@
 use wire::Instrument;
 
 use super::checkpoint::Checkpoint;
-use super::pending::Close;
+use crate::aggregate::Closed;
 
 /// What one commit appends, all of it or nothing: every part's closes in order, then every part's checkpoint in the
 /// order of the parts.
@@ -38,8 +38,8 @@ pub struct Part {
 pub struct Numbered {
     /// The topic's next number.
     pub close_no: u64,
-    /// The close.
-    pub close: Close,
+    /// The close or amendment.
+    pub close: Closed,
 }
 
 impl Batch {

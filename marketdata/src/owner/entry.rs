@@ -8,7 +8,8 @@ use wire::Interval;
 use super::checkpoint::Checkpoint;
 use super::frontier::Frontier;
 use super::judge::Block;
-use super::pending::{Accepted, Close, Pending};
+use super::pending::{Accepted, Pending};
+use crate::aggregate::Closed;
 
 /// One instrument.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -90,11 +91,11 @@ impl Entry {
     }
 
     /// Takes a close of the engine if it follows.
-    pub(super) fn handle_close(&mut self, close: Close) -> Accepted {
+    pub(super) fn handle_close(&mut self, close: Closed) -> Accepted {
         if self.standing == Standing::Lost {
             return Accepted::Lost;
         }
-        let (interval, start_ms) = (close.bar.interval, close.bar.start_ms);
+        let (interval, start_ms) = (close.interval, close.start_ms);
         let next_ms = self.next_start_ms(interval);
         if close.rev > 0 {
             let covered = self.frontier.covers(interval, start_ms);
@@ -195,8 +196,9 @@ impl Entry {
         !takes
     }
 
-    /// The engine goes on from the frontier.
-    fn handle_restored(&mut self) {
+    /// The engine goes on from the frontier: what it has closed beyond that it closes again.
+    pub(super) fn handle_restored(&mut self) {
+        self.pending.clear();
         self.standing = Standing::Based;
         let places = self.frontier.places();
         self.closed_to_ms = places

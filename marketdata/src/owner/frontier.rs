@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use wire::Interval;
 
-use super::pending::Close;
+use crate::aggregate::Closed;
 
 /// One instrument's topics, by interval. A topic without a close is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -54,9 +54,9 @@ impl Frontier {
 
     /// Moves on by a close or an amendment; gives its number. `None`, and nothing is moved, for a close that is not the
     /// next one, or an amendment of a bar that is not closed.
-    pub(super) fn handle_close(&mut self, close: &Close) -> Option<u64> {
-        let interval = close.bar.interval;
-        let start_ms = close.bar.start_ms;
+    pub(super) fn handle_close(&mut self, close: &Closed) -> Option<u64> {
+        let interval = close.interval;
+        let start_ms = close.start_ms;
         let place = self.topics.get(&interval);
         let follows = match (close.rev, place) {
             (0, None) => true,

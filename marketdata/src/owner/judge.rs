@@ -27,7 +27,7 @@ pub enum Block {
     Outclaimed,
     /// It comes from another shard, and we are not level yet.
     NotLevel,
-    /// It comes from another shard, which has just closed a bar that we have yet to close.
+    /// A bar is committed that we have yet to close: its owner before us was told of the market a moment earlier.
     Behind,
 }
 
@@ -41,7 +41,7 @@ impl Block {
             Self::Unreadable => "its checkpoint cannot be read",
             Self::Outclaimed => "a later claim to the shard has it",
             Self::NotLevel => "it is another shard's until we are level",
-            Self::Behind => "another shard has closed a bar that we have yet to close",
+            Self::Behind => "a bar is committed that we have yet to close",
         }
     }
 }

@@ -11,8 +11,9 @@ use super::judge::{Block, Identity};
 use super::lease::{Lease, LeaseAnswer, LeaseCommand, LeaseEvent};
 use super::ledger::{Assigned, CommitOutcome, Ledger, LedgerCommand, LedgerEvent, Stale, StoredAt};
 use super::options::Options;
-use super::pending::{Accepted, Close};
+use super::pending::Accepted;
 use super::status::{Role, Status};
+use crate::aggregate::Closed;
 
 /// One process's part in owning one shard.
 ///
@@ -78,8 +79,9 @@ pub enum Event {
     /// An instrument is ours. If it `restores`, the engine goes on from this checkpoint as by [`Event::Restore`]; from
     /// nothing, as if it had just been added, where the checkpoint has no series' state.
     /// Otherwise the engine's own state reaches back to it, and has closed every bar that it has: those bars stay as
-    /// they were committed, with their `rev`, and where the engine has trades that one lacks, it amends. Then all open
-    /// bars of the instrument are published anew.
+    /// they were committed, with their `rev`, and where the engine has trades that one lacks, it amends. Where its own
+    /// state turns out to lack what the checkpoint has, it goes on from the checkpoint, and [`Owner::handle_restored`]
+    /// is told. Then all open bars of the instrument are published anew.
     Taken {
         /// Which.
         instrument: Instrument,
@@ -142,11 +144,17 @@ impl Owner {
         self.ledger.handle_level(now_ms, instrument, is_level);
     }
 
+    /// The engine goes on from the checkpoint of [`Event::Taken`] although that did not ask for it. To be told while that
+    /// event is acted on.
+    pub fn handle_restored(&mut self, instrument: &Instrument) {
+        self.ledger.handle_restored(instrument);
+    }
+
     /// The engine has closed or amended a bar; to be called as soon as it is taken out of the engine.
     pub fn handle_close(
         &mut self,
         instrument: &Instrument,
-        close: Close,
+        close: Closed,
         snapshots: &mut dyn Snapshots,
     ) -> Accepted {
         self.ledger.handle_close(instrument, close, snapshots)

@@ -50,7 +50,7 @@ pub use ledger::{
 };
 pub use machine::{Command, Event, Owner};
 pub use options::Options;
-pub use pending::{Accepted, Close};
+pub use pending::Accepted;
 pub use status::{Role, Status};
 
 #[cfg(test)]

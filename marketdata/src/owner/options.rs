@@ -13,6 +13,9 @@ pub struct Options {
     pub unlevel_wait_ms: u64,
     /// How long an instrument that comes from another shard is left to its old owner while we are not level.
     pub move_wait_ms: u64,
+    /// For how long, once the lease is ours, an instrument of our own shard is left untaken while our engine has yet to
+    /// close a bar that is committed. Nobody publishes it meanwhile.
+    pub behind_wait_ms: u64,
     /// How often checkpoints of instruments that are not ours are read. A standby keeps the closes of this long.
     pub look_ms: u64,
     /// Wait before what failed is tried again; doubles up to [`Options::retry_max_ms`].
@@ -37,6 +40,8 @@ impl Default for Options {
             watch_ms: 500,
             unlevel_wait_ms: 5_000,
             move_wait_ms: 30_000,
+            // Feeds of one venue are milliseconds apart; one that is further behind will not be there soon.
+            behind_wait_ms: 1_500,
             look_ms: 5_000,
             retry_ms: 50,
             retry_max_ms: 2_000,

@@ -9,22 +9,10 @@ use crate::aggregate::Closed;
 use super::checkpoint::Snapshot;
 use super::frontier::Frontier;
 
-/// A close or an amendment as the engine gives it. It has no number before it is committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Close {
-    /// 0 for the close; +1 for each amendment of a bar that is closed, as the engine counts them.
-    pub rev: u32,
-    /// The bar.
-    pub bar: Closed,
-}
-
 /// By what tells closes of one topic apart; equal closes have equal hashes.
-impl Hash for Close {
+impl Hash for Closed {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Closed {
-            interval, start_ms, ..
-        } = self.bar;
-        (interval, start_ms, self.rev, self.bar.candle.count).hash(state);
+        (self.interval, self.start_ms, self.rev, self.candle.count).hash(state);
     }
 }
 
@@ -57,7 +45,7 @@ pub(super) struct Pending {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 struct Section {
-    closes: Vec<Close>,
+    closes: Vec<Closed>,
     /// `None` while it is open.
     after: Option<Snapshot>,
 }
@@ -72,7 +60,7 @@ impl Pending {
     }
 
     /// Adds the newest.
-    pub(super) fn push(&mut self, close: Close) {
+    pub(super) fn push(&mut self, close: Closed) {
         self.len += 1;
         if self.is_sealed() {
             self.sections.push_back(Section::default());
@@ -113,7 +101,7 @@ impl Pending {
     }
 
     /// The closes of the first `sections`, and the state after them; `None` while that is open.
-    pub(super) fn front(&self, sections: usize) -> (Vec<Close>, Option<Snapshot>) {
+    pub(super) fn front(&self, sections: usize) -> (Vec<Closed>, Option<Snapshot>) {
         let mut taken = self.sections.iter().take(sections);
         let closes = taken.clone().flat_map(|section| &section.closes).copied();
         let after = taken.next_back().and_then(|section| section.after.clone());
@@ -161,7 +149,7 @@ impl Pending {
         for section in &mut self.sections {
             section
                 .closes
-                .retain(|close| !frontier.covers(close.bar.interval, close.bar.start_ms));
+                .retain(|close| !frontier.covers(close.interval, close.start_ms));
         }
         self.sections.retain(|section| !section.closes.is_empty());
         self.len = self
@@ -184,7 +172,7 @@ impl Pending {
     pub(super) fn next_start_ms(&self, interval: wire::Interval) -> Option<i64> {
         let closes = self.sections.iter().rev();
         let mut closes = closes.flat_map(|section| section.closes.iter().rev());
-        let newest = closes.find(|close| close.rev == 0 && close.bar.interval == interval)?;
-        Some(newest.bar.start_ms + interval.ms())
+        let newest = closes.find(|close| close.rev == 0 && close.interval == interval)?;
+        Some(newest.start_ms + interval.ms())
     }
 }

@@ -9,7 +9,7 @@ use wire::{Bar, Instrument};
 use super::ops::Answer;
 use super::{Shard, wall_ms};
 use crate::carrier::Control;
-use crate::owner::{self, Assigned, Batch, Checkpoint, Event};
+use crate::owner::{self, Assigned, Batch, Block, Checkpoint, Event};
 use crate::publish::Numbers;
 
 impl Shard {
@@ -39,12 +39,18 @@ impl Shard {
                 tracing::debug!(%shard, %instrument, restores, "taken");
                 if restores {
                     self.restore(&instrument, &checkpoint);
+                } else {
+                    self.adopt(&instrument, &checkpoint);
                 }
                 self.core.handle_republish();
             }
             // Its feed and its series were made when the assignment came.
             Event::Gained { .. } => {}
             Event::Fenced { instrument } => tracing::info!(%shard, %instrument, "taken by another"),
+            // For a moment, after a lease was given back or an assignment came.
+            Event::Blocked { instrument, block } if block == Block::Behind => {
+                tracing::debug!(%shard, %instrument, reason = block.as_str(), "not taken");
+            }
             Event::Blocked { instrument, block } => {
                 tracing::warn!(%shard, %instrument, reason = block.as_str(), "not taken");
             }
@@ -76,13 +82,32 @@ impl Shard {
         self.tell_level(instrument, false);
     }
 
+    /// The engine goes on from its own state, with closed bars as they were committed.
+    fn adopt(&mut self, instrument: &Instrument, checkpoint: &Checkpoint) {
+        let shard = self.context.shard;
+        let Some(state) = &checkpoint.series else {
+            return; // No bar is closed yet.
+        };
+        match self.core.handle_taken(instrument, state) {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::info!(%shard, %instrument, "the owner before had trades that we lack: going on from its checkpoint");
+                self.owner.handle_restored(instrument);
+                self.tell_level(instrument, false);
+            }
+            Err(error) => {
+                tracing::warn!(%shard, %instrument, %error, "a checkpoint's state cannot be read");
+            }
+        }
+    }
+
     fn handle_committed(&mut self, batch: &Batch) {
         let now_ms = wall_ms();
         let metrics = &self.context.metrics;
         for part in &batch.parts {
             for close in &part.closes {
                 metrics.closes_committed.inc();
-                let bar = &close.close.bar;
+                let bar = &close.close;
                 let end_ms = bar.start_ms + bar.interval.ms();
                 let delay_ms = u64::try_from(now_ms - end_ms).unwrap_or(0);
                 let sampled = &mut self.sampled;

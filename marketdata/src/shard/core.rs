@@ -11,7 +11,7 @@ use crate::aggregate::{
     SeriesSnapshot, TradeOutcome,
 };
 use crate::listing::Listed;
-use crate::owner::{Close, Snapshot, Snapshots};
+use crate::owner::{Snapshot, Snapshots};
 use crate::publish::{Content, Names, Numbers};
 use crate::roster::Member;
 use crate::route::Input;
@@ -221,12 +221,12 @@ impl Core {
     }
 
     /// The next close or amendment.
-    pub(crate) fn poll_close(&mut self) -> Option<(Instrument, Close)> {
+    pub(crate) fn poll_close(&mut self) -> Option<(Instrument, Closed)> {
         while let Some((index, bar)) = self.engine.poll_close() {
             let series = self.places.get(&index).copied().unwrap_or_default();
             if self.members[series].is_carried {
                 let instrument = self.engine.instrument(index).clone();
-                return Some((instrument, Close { rev: bar.rev, bar }));
+                return Some((instrument, bar));
             }
         }
         None
@@ -258,15 +258,37 @@ impl Core {
         Ok(())
     }
 
+    /// The instrument is ours: the engine's closed bars are what this state, beside them in the log, says of them. If it
+    /// lacks what the state has, it goes on from that: see [`Core::handle_restore`]. Gives whether it goes on from its
+    /// own.
+    ///
+    /// # Errors
+    /// When the state cannot be read; the engine goes on from its own then.
+    pub(crate) fn handle_taken(
+        &mut self,
+        instrument: &Instrument,
+        state: &Snapshot,
+    ) -> Result<bool, serde_json::Error> {
+        let Some(held) = self.of.get(instrument).map(|&series| &self.members[series]) else {
+            return Ok(true);
+        };
+        let committed: SeriesSnapshot = serde_json::from_str(state.get())?;
+        if self.engine.adopt(held.index, &committed) {
+            return Ok(true);
+        }
+        self.handle_restore(instrument, Some(state))?;
+        Ok(false)
+    }
+
     /// The bar of a close or an amendment.
     pub(crate) fn close(
         &self,
         instrument: &Instrument,
-        close: &Close,
+        close: &Closed,
         numbers: &Numbers,
     ) -> Option<Bar> {
         let series = *self.of.get(instrument)?;
-        let content = content(series, &closed_as_open(&close.bar));
+        let content = content(series, &closed_as_open(close));
         self.names.close(&content, close.rev, numbers)
     }
 

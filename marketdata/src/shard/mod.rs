@@ -252,9 +252,8 @@ impl Shard {
         while self.has_room()
             && let Some((instrument, close)) = self.core.poll_close()
         {
-            let bar = &close.bar;
             self.sampled
-                .handle_close(&instrument, bar.interval, bar.start_ms);
+                .handle_close(&instrument, close.interval, close.start_ms);
             let accepted = self.owner.handle_close(&instrument, close, &mut self.core);
             if accepted == Accepted::Lost
                 && let Some(count) = self.lost_told.tell()

@@ -18,6 +18,8 @@ mod properties;
 
 mod amendments;
 
+mod adopt;
+
 mod snapshots;
 
 mod shards;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use marketdata::aggregate::Closed;
-use marketdata::owner::{Close, Snapshot};
+use marketdata::owner::Snapshot;
 use serde_json::value::RawValue;
 use wire::{Candle, Completeness, Interval};
 
@@ -50,7 +50,7 @@ impl Series {
     }
 
     /// The next bar that is amended or closed.
-    pub(crate) fn poll_close(&mut self) -> Option<Close> {
+    pub(crate) fn poll_close(&mut self) -> Option<Closed> {
         let amended = self
             .said
             .iter()
@@ -69,7 +69,7 @@ impl Series {
         Some(self.say(bar, 0))
     }
 
-    fn say(&mut self, bar: BarId, rev: u32) -> Close {
+    fn say(&mut self, bar: BarId, rev: u32) -> Closed {
         let count = known(bar, self.tick);
         self.said.insert(bar, (rev, count));
         let interval = interval(bar.0);
@@ -78,15 +78,14 @@ impl Series {
             ids: Some((0, count - 1)),
             ..Candle::flat("1".parse().unwrap())
         };
-        let bar = Closed {
-            rev: 0,
+        Closed {
+            rev,
             interval,
             start_ms: bar.1 * interval.ms(),
             candle,
             completeness: Completeness::Complete,
             event_time_ms: 0,
-        };
-        Close { rev, bar }
+        }
     }
 
     /// Its state, without how far it was fed: that comes again.

@@ -58,13 +58,13 @@ impl Log {
 impl Committed {
     fn append(&mut self, part: &Part, sequence: u64) -> Result<(), String> {
         for numbered in &part.closes {
-            let bar = &numbered.close.bar;
+            let bar = &numbered.close;
             let topic = LENS
                 .iter()
                 .position(|&len| len * 1_000 == bar.interval.ms())
                 .ok_or("no such topic")?;
             let id = (topic, bar.start_ms / bar.interval.ms());
-            self.append_close(id, numbered.close.rev, bar.candle.count)?;
+            self.append_close(id, bar.rev, bar.candle.count)?;
             self.close_nos[topic] += 1;
             if numbered.close_no != self.close_nos[topic] {
                 return Err(format!("close_no is not {}", self.close_nos[topic]));

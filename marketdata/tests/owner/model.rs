@@ -99,6 +99,7 @@ const OPTIONS: Options = Options {
     watch_ms: 1,
     unlevel_wait_ms: 0,
     move_wait_ms: 2,
+    behind_wait_ms: 1,
     look_ms: 2,
     retry_ms: 1,
     retry_max_ms: 1,

@@ -9,6 +9,9 @@ mod holes;
 /// As plain data.
 mod snapshot;
 
+/// With those that another has seen.
+mod unite;
+
 pub(super) use holes::Hole;
 use holes::hole;
 

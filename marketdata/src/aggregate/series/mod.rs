@@ -19,6 +19,9 @@ mod missing;
 /// As plain data, and back.
 mod restore;
 
+/// With what another has committed.
+mod adopt;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 

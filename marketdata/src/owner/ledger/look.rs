@@ -78,6 +78,7 @@ impl Ledger {
             // If it is taken and that fails, it is looked at again at once.
             entry.look_at_ms = match block {
                 _ if takes => now_ms,
+                // And at once when the engine has closed what it has yet to.
                 Some(Block::Behind) => now_ms + soon_ms,
                 _ => now_ms + look_ms,
             };
@@ -119,15 +120,19 @@ impl Ledger {
             Verdict::Outclaimed(_) => Some(Block::Outclaimed),
             Verdict::Leave(block) => Some(block),
             Verdict::Take { moved } => {
-                // Its old owner goes on meanwhile.
-                let waits = moved && now_ms < entry.gained_ms + self.options.move_wait_ms;
-                match waits {
-                    true if !entry.is_level => Some(Block::NotLevel),
-                    true if entry.standing == Standing::Based
-                        && entry.is_behind(&stored.topics) =>
-                    {
-                        Some(Block::Behind)
-                    }
+                let waits_to_ms = if moved {
+                    // Its old owner goes on meanwhile.
+                    entry.gained_ms + self.options.move_wait_ms
+                } else {
+                    // Nobody does, but to go on from the checkpoint would lose what came since, where it cannot be
+                    // fetched; what we are behind by is milliseconds.
+                    self.granted_ms + self.options.behind_wait_ms
+                };
+                let is_behind =
+                    entry.standing == Standing::Based && entry.is_behind(&stored.topics);
+                match now_ms < waits_to_ms {
+                    true if moved && !entry.is_level => Some(Block::NotLevel),
+                    true if is_behind && entry.is_level => Some(Block::Behind),
                     _ => None,
                 }
             }

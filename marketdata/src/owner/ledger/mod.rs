@@ -12,7 +12,8 @@ use super::entry::{Entry, Hold, Leaving, Standing};
 use super::frontier::Frontier;
 use super::judge::{Block, Identity};
 use super::options::Options;
-use super::pending::{Accepted, Close};
+use super::pending::Accepted;
+use crate::aggregate::Closed;
 
 /// Which instruments there are.
 mod assigned;
@@ -48,6 +49,8 @@ pub struct Ledger {
     generation: Option<u64>,
     /// Ours to the shard, while we act as its owner.
     claim: Option<u64>,
+    /// Since when.
+    granted_ms: u64,
     entries: BTreeMap<Instrument, Entry>,
     /// The owned ones with something to commit.
     ready: BTreeSet<Instrument>,
@@ -206,6 +209,7 @@ impl Ledger {
             me,
             generation: None,
             claim: None,
+            granted_ms: 0,
             entries: BTreeMap::new(),
             ready: BTreeSet::new(),
             leaving: BTreeSet::new(),
@@ -261,7 +265,7 @@ impl Ledger {
     pub fn handle_close(
         &mut self,
         instrument: &Instrument,
-        close: Close,
+        close: Closed,
         snapshots: &mut dyn Snapshots,
     ) -> Accepted {
         let section_max = self.options.section_max();
@@ -274,6 +278,9 @@ impl Ledger {
                 entry.pending.seal(snapshots.snapshot(instrument));
             }
             entry.bound(section_max);
+            if entry.block == Some(Block::Behind) && !entry.is_behind(&entry.frontier) {
+                entry.look_at_ms = 0;
+            }
             match entry.standing {
                 Standing::Lost => Accepted::Lost,
                 _ => accepted,
@@ -283,6 +290,12 @@ impl Ledger {
             self.counts.settled += 1;
         }
         accepted.unwrap_or(Accepted::Unknown)
+    }
+
+    /// The engine goes on from the checkpoint of [`LedgerEvent::Taken`] although that did not ask for it; see
+    /// [`super::Owner::handle_restored`].
+    pub fn handle_restored(&mut self, instrument: &Instrument) {
+        self.change(instrument, Entry::handle_restored);
     }
 
     /// Gives up the most that waits of an instrument that is not ours; what is ours stays.
@@ -408,6 +421,9 @@ impl Ledger {
     /// The shard's lease is ours, or our claim to it was raised.
     pub fn handle_granted(&mut self, now_ms: u64, claim: u64) {
         let raised = self.claim.replace(claim).is_some();
+        if !raised {
+            self.granted_ms = now_ms;
+        }
         for entry in self.entries.values_mut() {
             let again = !raised || entry.block == Some(Block::Outclaimed);
             if entry.hold == Hold::Unowned && again {

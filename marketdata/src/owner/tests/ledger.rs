@@ -250,6 +250,102 @@ fn a_standby_drops_what_is_committed_and_is_restored_where_it_kept_too_little() 
     assert_eq!(b.restored(), 3);
 }
 
+/// An owner has committed two bars and stopped; its standby has closed the first.
+fn behind(log: &mut Log) -> Process {
+    let mut a = owner(log);
+    a.close("BTC", "1s", 1, 0);
+    a.run(1, log);
+    let mut b = Process::new("b", 5, &["BTC"], Options::default());
+    b.run(1, log);
+    b.ledger.handle_level(1, &instrument("BTC"), true);
+    for (process, to) in [(&mut a, 3), (&mut b, 2)] {
+        for number in 2..=to {
+            process.close("BTC", "1s", number, 0);
+        }
+    }
+    a.run(2, log);
+    b.ledger.handle_granted(1_000, 101);
+    b.run(1_000, log);
+    let blocked = LedgerEvent::Blocked {
+        instrument: instrument("BTC"),
+        block: Block::Behind,
+    };
+    assert!(b.events.contains(&blocked));
+    assert_eq!(b.ledger.may_publish(&instrument("BTC")), None);
+    b
+}
+
+fn taken(b: &Process) -> Option<bool> {
+    b.events.iter().find_map(|event| match event {
+        LedgerEvent::Taken { restores, .. } => Some(*restores),
+        _ => None,
+    })
+}
+
+#[test]
+fn who_is_about_to_close_what_is_committed_takes_it_then_with_its_own_state() {
+    let mut log = Log::default();
+    let mut b = behind(&mut log);
+    assert_eq!(b.close("BTC", "1s", 3, 0), Accepted::Settled);
+    // At once, without a clock.
+    b.run(1_000, &mut log);
+    assert_eq!((taken(&b), b.restored()), (Some(false), 1));
+    b.close("BTC", "1s", 4, 0);
+    b.run(1_001, &mut log);
+    assert_eq!(log.closes.last().unwrap(), "1s/4.0#4");
+}
+
+#[test]
+fn an_engine_that_goes_on_from_the_checkpoint_after_all_closes_again() {
+    let mut log = Log::default();
+    let mut b = behind(&mut log);
+    b.close("BTC", "1s", 3, 0);
+    b.close("BTC", "1s", 4, 0);
+    // Taken, and not acted on yet.
+    while taken(&b).is_none() {
+        let command = b.poll(1_000).unwrap();
+        match command {
+            LedgerCommand::Read {
+                ticket,
+                instruments,
+            } => b
+                .ledger
+                .handle_checkpoints(1_000, ticket, log.read(&instruments)),
+            LedgerCommand::Commit { ticket, batch } => {
+                b.ledger.handle_commit(1_000, ticket, log.commit(&batch));
+                b.events.extend(b.ledger.poll_event());
+            }
+        }
+    }
+    b.ledger.handle_restored(&instrument("BTC"));
+    assert_eq!(b.ledger.pending_len(), 0);
+    b.run(1_001, &mut log);
+    assert_eq!(log.closes.last().unwrap(), "1s/3.0#3");
+    assert_eq!(b.close("BTC", "1s", 4, 0), Accepted::Pending);
+    b.run(1_002, &mut log);
+    assert_eq!(log.closes.last().unwrap(), "1s/4.0#4");
+}
+
+#[test]
+fn who_stays_behind_goes_on_from_the_checkpoint_after_a_while() {
+    let wait_ms = Options::default().behind_wait_ms;
+    let mut log = Log::default();
+    let mut b = behind(&mut log);
+    b.run(999 + wait_ms, &mut log);
+    assert_eq!(taken(&b), None);
+    let wake_ms = b.ledger.wake_at_ms().unwrap();
+    assert!((1_000 + wait_ms..1_400 + wait_ms).contains(&wake_ms));
+    b.run(wake_ms, &mut log);
+    assert_eq!(taken(&b), Some(true));
+    assert_eq!(b.close("BTC", "1s", 4, 0), Accepted::Pending);
+    // Without a feed that is up, there is nothing to wait for.
+    let mut log = Log::default();
+    let mut b = behind(&mut log);
+    b.ledger.handle_level(1_001, &instrument("BTC"), false);
+    b.run(1_250, &mut log);
+    assert_eq!(taken(&b), Some(true));
+}
+
 #[test]
 fn a_moved_instrument_goes_on_at_its_old_owner_until_that_is_fenced() {
     let mut log = Log::default();

@@ -15,17 +15,16 @@ pub(super) fn instrument(base: &str) -> Instrument {
     )
 }
 
-pub(super) fn close(interval: &str, number: i64, rev: u32) -> Close {
+pub(super) fn close(interval: &str, number: i64, rev: u32) -> Closed {
     let interval: Interval = interval.parse().unwrap();
-    let bar = Closed {
-        rev: 0,
+    Closed {
+        rev,
         interval,
         start_ms: number * interval.ms(),
         candle: Candle::flat("1".parse().unwrap()),
         completeness: Completeness::Quiet,
         event_time_ms: 0,
-    };
-    Close { rev, bar }
+    }
 }
 
 pub(super) fn me(owner: &str) -> Identity {
@@ -67,11 +66,10 @@ impl Log {
         let mut sequences = Vec::new();
         for part in &batch.parts {
             for Numbered { close_no, close } in &part.closes {
-                let bar = &close.bar;
-                let number = bar.start_ms / bar.interval.ms();
+                let number = close.start_ms / close.interval.ms();
                 self.closes.push(format!(
                     "{}/{number}.{}#{close_no}",
-                    bar.interval, close.rev
+                    close.interval, close.rev
                 ));
             }
             self.sequence += 1;

@@ -23,7 +23,7 @@ fn core() -> Core {
 
 fn closes(core: &mut Core) -> Vec<Closed> {
     std::iter::from_fn(|| core.poll_close())
-        .map(|(_, close)| close.bar)
+        .map(|(_, close)| close)
         .collect()
 }
 
@@ -135,6 +135,36 @@ fn a_state_is_gone_on_from_and_the_outage_shows() {
     let after = closes(&mut second);
     assert_eq!(after[0].start_ms, T0 + 20_000);
     assert_eq!(after[0].completeness, Completeness::Unknown);
+}
+
+#[test]
+fn who_takes_over_keeps_its_own_state_unless_that_lacks_something() {
+    let told = |ids: &[(u64, i64)]| {
+        let mut core = core();
+        core.handle_input(&UP);
+        for &(id, at) in ids {
+            core.handle_input(&trade(id, T0 + at));
+        }
+        core.handle_input(&clock(T0 + 3_050));
+        assert_eq!(closes(&mut core).len(), 1);
+        core
+    };
+    let mut owner = told(&[(1, 10), (2, 1_200), (3, 1_300)]);
+    let instrument = owner.carried().next().unwrap().0.clone();
+    let state = owner.snapshot(&instrument);
+    let mut same = told(&[(1, 10), (2, 1_200), (3, 1_300), (4, 1_400)]);
+    assert!(same.handle_taken(&instrument, &state).unwrap());
+    same.handle_input(&trade(5, T0 + 3_100));
+    assert_eq!(closes(&mut same)[0].candle.count, 3);
+    let mut lacks = told(&[(1, 10), (2, 1_200), (4, 1_400)]);
+    assert!(!lacks.handle_taken(&instrument, &state).unwrap());
+    lacks.handle_input(&trade(5, T0 + 3_100));
+    lacks.handle_input(&clock(T0 + 5_200));
+    let after = closes(&mut lacks);
+    assert_eq!(after[0].candle.count, 2);
+    assert_eq!(after[0].completeness, Completeness::Gap);
+    let broken = Snapshot::new(RawValue::from_string("7".to_owned()).unwrap());
+    assert!(lacks.handle_taken(&instrument, &broken).is_err());
 }
 
 #[test]
