@@ -29,7 +29,9 @@ fn main() -> Result<()> {
         }
     }
     let wanted = |name: &str| names.is_empty() || names.iter().any(|given| given == name);
-    println!("CPU time of one thread, median of {RUNS} runs (lowest to highest)\n");
+    println!(
+        "CPU time of one thread, median of {RUNS} runs (lowest to highest), unless it says otherwise\n"
+    );
     // First, while the heap is fresh: freed memory would be used again and not show.
     if wanted("memory") {
         memory()?;

@@ -65,6 +65,15 @@ enum Client {
     Thin,
 }
 
+impl Client {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Product => "marketfeed",
+            Self::Thin => "thin client",
+        }
+    }
+}
+
 /// Runs all of it and prints it.
 pub(crate) fn run() -> Result<()> {
     if let Err(error) = cluster::tools::nats_server() {
@@ -78,25 +87,20 @@ pub(crate) fn run() -> Result<()> {
     );
     let market = Market::new(SYMBOLS, 1)?;
     let runs = [
-        (
-            "marketfeed, 200 open bars every 10 ms",
-            Client::Product,
-            EVENLY,
-        ),
-        (
-            "marketfeed, 5,000 open bars every 250 ms",
-            Client::Product,
-            IN_TURNS,
-        ),
-        (
-            "a thin client: no stream for open bars, each close and checkpoint acknowledged, 200 every 10 ms",
-            Client::Thin,
-            EVENLY,
-        ),
+        (Client::Product, EVENLY),
+        (Client::Thin, EVENLY),
+        (Client::Product, IN_TURNS),
+        (Client::Thin, IN_TURNS),
     ];
-    for (name, client, pace) in runs {
+    for (client, pace) in runs {
+        let name = format!(
+            "{}, {} open bars every {} ms",
+            client.name(),
+            crate::grouped(pace.count),
+            pace.every.as_millis()
+        );
         let run = measure(&market, client, pace).with_context(|| format!("bus, {name}"))?;
-        print(name, run)?;
+        print(&name, run)?;
     }
     Ok(())
 }

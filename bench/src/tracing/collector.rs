@@ -89,9 +89,6 @@ impl SideTraces {
             let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
             values.sum()
         };
-        Ok((
-            sum("marketfeed_spans_exported"),
-            sum("marketfeed_spans_dropped"),
-        ))
+        Ok((sum("spans_exported_total"), sum("spans_dropped_total")))
     }
 }

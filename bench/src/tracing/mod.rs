@@ -64,10 +64,15 @@ pub(crate) fn run() -> Result<()> {
     );
     println!("  memory, publisher alone");
     for share in SHARES {
-        let spent = in_memory(share)?;
+        let (spent, (sent, dropped)) = in_memory(share)?;
         let each = spent.median * 1e6 / MEMORY_BARS as f64;
         let rate = crate::per_second("bars", MEMORY_BARS, &spent);
-        println!("    {:<6} {each:>6.2} CPU us a bar   {rate}", share.name);
+        println!(
+            "    {:<6} {each:>6.2} CPU us a bar   {rate}; spans: {} sent, {} dropped",
+            share.name,
+            crate::grouped_digits(&sent.to_string()),
+            crate::grouped_digits(&dropped.to_string())
+        );
     }
     if let Err(error) = cluster::tools::nats_server() {
         println!("  three nats-server: skipped: {error:#}\n");
@@ -102,9 +107,11 @@ fn print(share: &Share, runs: &[Through]) -> Result<()> {
     Ok(())
 }
 
-/// CPU seconds of the publishing thread, exporting included, since one thread does both.
-fn in_memory(share: Share) -> Result<Spread> {
+/// CPU seconds of the publishing thread, exporting included, since one thread does both; and the last run's spans, sent
+/// and dropped.
+fn in_memory(share: Share) -> Result<(Spread, (u64, u64))> {
     let mut spent = Vec::with_capacity(RUNS);
+    let mut spans = (0, 0);
     for _ in 0..RUNS {
         let market = load::market(1)?;
         let one = collector::beside(share, |endpoint| {
@@ -114,12 +121,15 @@ fn in_memory(share: Share) -> Result<Spread> {
                 let before = cpu::thread_s();
                 let rounds = MEMORY_BARS / BATCH_LEN;
                 load::send(&market, &broker, &traces.tracer(), rounds, async |_| Ok(())).await?;
-                Ok(cpu::thread_s() - before)
+                let cpu_s = cpu::thread_s() - before;
+                Ok((cpu_s, traces.stop().await?))
             })
         });
-        spent.push(one?);
+        let (cpu_s, of_run) = one?;
+        spent.push(cpu_s);
+        spans = of_run;
     }
-    Spread::of(spent).context("no runs")
+    Ok((Spread::of(spent).context("no runs")?, spans))
 }
 
 /// The result of a thread.

@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cluster::NatsCluster;
 use runtime::broker::Broker;
 use runtime::broker::nats::Party;
@@ -107,6 +107,12 @@ fn once(
     });
     let publisher = publisher.context("the publisher")?;
     let receiver = receiver.context("the receiver")?;
+    for (side, (sent, dropped)) in [("publisher", publisher.spans), ("receiver", receiver.spans)] {
+        ensure!(
+            (sent + dropped > 0) == share.per_million.is_some(),
+            "the {side} made {sent} + {dropped} spans"
+        );
+    }
     Ok(Through {
         wall_s: publisher.wall_s,
         publisher_s: publisher.cpu_s,
