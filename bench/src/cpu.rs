@@ -15,6 +15,19 @@ pub(crate) fn timed<T>(run: impl FnOnce() -> T) -> (T, f64) {
     (result, thread_s() - began)
 }
 
+/// CPU seconds that a process has used so far, in ticks of a hundredth or so.
+pub(crate) fn process_s(pid: u32) -> Result<f64> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    // The second field is a name in parentheses, which may hold anything; user and system time are the 14th and 15th.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks = |at: usize| fields.split_whitespace().nth(at)?.parse::<u64>().ok();
+    let (user, system) = ticks(11)
+        .zip(ticks(12))
+        .with_context(|| format!("{path} has no times"))?;
+    Ok((user + system) as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
 /// Bytes of this process that are in memory.
 pub(crate) fn resident_bytes() -> Result<u64> {
     let statm =

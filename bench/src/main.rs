@@ -3,17 +3,14 @@
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
 mod aggregate;
+mod bus;
 mod cpu;
 mod decode;
 mod peer;
 mod tape;
 mod tracing;
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result, bail, ensure};
-use runtime::broker::Broker;
-use runtime::broker::memory::MemoryBroker;
 
 use crate::cpu::Spread;
 use crate::tape::Shape;
@@ -21,13 +18,13 @@ use crate::tape::Shape;
 const RUNS: usize = 5;
 /// The peer takes some seconds to start.
 const PEER_RUNS: usize = 3;
-const USAGE: &str =
-    "usage: bench [aggregate] [decode] [memory] [peer] [tracing]; without a name, all of them";
+const USAGE: &str = "usage: bench [aggregate] [decode] [memory] [peer] [bus] [tracing]; without a name, all of them";
+const NAMES: [&str; 6] = ["aggregate", "decode", "memory", "peer", "bus", "tracing"];
 
 fn main() -> Result<()> {
     let names: Vec<String> = std::env::args().skip(1).collect();
     for name in &names {
-        if !["aggregate", "decode", "memory", "peer", "tracing"].contains(&name.as_str()) {
+        if !NAMES.contains(&name.as_str()) {
             bail!("{name:?} is no benchmark; {USAGE}");
         }
     }
@@ -43,11 +40,14 @@ fn main() -> Result<()> {
     if wanted("decode") {
         decoding()?;
     }
-    if wanted("tracing") {
-        tracing()?;
-    }
     if wanted("peer") {
         beside_peer()?;
+    }
+    if wanted("bus") {
+        bus::run()?;
+    }
+    if wanted("tracing") {
+        tracing::run()?;
     }
     Ok(())
 }
@@ -87,18 +87,6 @@ fn decoding() -> Result<()> {
         "frame to exact trade",
         per_second("messages", done.messages, &done.cpu_s)
     );
-    Ok(())
-}
-
-fn tracing() -> Result<()> {
-    println!("publishing open bars through the bus in memory, by the share that is traced");
-    let bus: Arc<dyn Broker> = Arc::new(MemoryBroker::default());
-    let bars = 200_000;
-    for share in &tracing::SHARES {
-        let cpu_s = tracing::publish(&bus, share, bars, RUNS)?;
-        println!("  {:<48} {}", share.name, per_second("bars", bars, &cpu_s));
-    }
-    println!();
     Ok(())
 }
 

@@ -52,13 +52,13 @@ pub mod route;
 // Trades in, exact bars out. Pure. (A plain comment: its own documentation's links would be looked up here.)
 pub mod aggregate;
 
-/// What is missing is fetched.
+// What is missing is fetched.
 pub mod repair;
 
 /// The numbers that bars are published under. Pure.
 pub mod publish;
 
-/// Who publishes a shard's instruments: leases, take-over and commits. Pure.
+// Who publishes a shard's instruments: leases, take-over and commits. Pure.
 pub mod owner;
 /// Which bars a sampled trade is in. Pure.
 mod trace;

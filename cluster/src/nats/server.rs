@@ -127,6 +127,12 @@ impl NatsServer {
         &self.place.name
     }
 
+    /// Its process id; none after it was seen to end.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
+    }
+
     /// Its log.
     #[must_use]
     pub fn log(&self) -> PathBuf {

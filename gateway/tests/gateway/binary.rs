@@ -58,7 +58,7 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
-        let args = "--env demo --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --linger 1ms --drain 50ms --log warn";
+        let args = "--env demo --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --linger 1ms --drain 50ms --nats-url nats://127.0.0.1:1 --log error";
         let args: Vec<&str> = args.split(' ').collect();
         let mut child = command(&args).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());

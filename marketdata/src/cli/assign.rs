@@ -65,7 +65,7 @@ pub struct AssignArgs {
     #[arg(long, value_name = "FILE", env = "MARKETFEED_FROM")]
     pub from: Option<PathBuf>,
 
-    /// Where to write, replaced as a whole; - is the standard output. It may be the file of --from
+    /// Where to write, replaced as a whole: the old one is a good place. - is the standard output
     #[arg(
         long,
         value_name = "FILE",

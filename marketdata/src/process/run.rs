@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use runtime::admin::{self, Readiness};
+use runtime::admin::{self, Readiness, Ready};
 use runtime::broker::nats::{NatsBroker, Party};
 use runtime::instance;
 use runtime::shutdown::{Shutdown, run_until_signalled_then};
@@ -88,6 +88,11 @@ async fn serve(args: Run) -> ExitCode {
     options.tracer = traces.tracer();
     let (tasks, shutdown) = Tasks::new("marketfeed-marketdata");
     let readiness = Readiness::new(shutdown.clone());
+    // Both before anybody can ask.
+    let (reached, has_assignment) = (
+        readiness.condition("nats"),
+        readiness.condition("assignment"),
+    );
     let shown: Shown = Arc::new(OnceLock::new());
     if let Some(address) = admin.admin_listen {
         let routes = admin::router(readiness.clone(), metrics.clone()).merge(view::router(
@@ -111,14 +116,14 @@ async fn serve(args: Run) -> ExitCode {
     tasks.spawn(
         "ready",
         OnExit::StopOnFailure,
-        connected(Arc::clone(&bus), readiness.clone(), shutdown.clone()),
+        connected(Arc::clone(&bus), reached, shutdown.clone()),
     );
     let shard = ShardProcess {
         options,
         assigned,
         bus: Arc::clone(&bus),
         metrics,
-        readiness,
+        has_assignment,
         shown,
     };
     tasks.spawn("shard", OnExit::StopAll, shard.run(shutdown));
@@ -138,8 +143,7 @@ async fn serve(args: Run) -> ExitCode {
 }
 
 /// Ready means that NATS was reached once: after that, its outage is no reason to replace this process.
-async fn connected(bus: Arc<NatsBroker>, readiness: Readiness, shutdown: Shutdown) {
-    let ready = readiness.condition("nats");
+async fn connected(bus: Arc<NatsBroker>, ready: Ready, shutdown: Shutdown) {
     tokio::select! {
         () = shutdown.requested() => return,
         reached = bus.reached() => ready.set(reached),
@@ -152,7 +156,7 @@ struct ShardProcess {
     assigned: watch::Receiver<Option<Arc<Assignment>>>,
     bus: Arc<NatsBroker>,
     metrics: Metrics,
-    readiness: Readiness,
+    has_assignment: Ready,
     shown: Shown,
 }
 
@@ -167,7 +171,6 @@ enum ShardError {
 
 impl ShardProcess {
     async fn run(mut self, shutdown: Shutdown) -> Result<(), ShardError> {
-        let ready = self.readiness.condition("assignment");
         let first = tokio::select! {
             () = shutdown.requested() => return Ok(()),
             first = self.assigned.wait_for(Option::is_some) => match first {
@@ -185,7 +188,7 @@ impl ShardProcess {
         })?;
         // Set once, here.
         let _ = self.shown.set(service.handle());
-        ready.set(true);
+        self.has_assignment.set(true);
         Ok(service.run(shutdown).await?)
     }
 }

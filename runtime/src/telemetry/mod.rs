@@ -1,8 +1,9 @@
 //! Logs on stderr, the registry that all metrics are in, and traces.
 //!
-//! A trace is chosen where a frame comes from an exchange ([`Sampler`]) and carried on by [`TraceContext`]; each part
-//! of the path makes a [`Span`] of what it did and gives it to its [`Tracer`]. What is not sampled carries nothing and
-//! makes nothing. See `docs/decisions/0008-telemetry.md`.
+//! A trace is chosen where a frame comes from an exchange ([`Sampler`](crate::telemetry::Sampler)) and carried on by
+//! [`TraceContext`](crate::telemetry::TraceContext); each part of the path makes a [`Span`](crate::telemetry::Span) of
+//! what it did and gives it to its [`Tracer`](crate::telemetry::Tracer). What is not sampled carries nothing and makes
+//! nothing. See `docs/decisions/0008-telemetry.md`.
 
 use std::fmt;
 use std::io::IsTerminal;

@@ -1,6 +1,6 @@
 //! The suite that every [`Broker`] passes, so that one can stand for another.
 //!
-//! [`run`] is called by each implementation's own test. No case waits for time to pass: that
+//! [`run`](crate::broker::contract::run) is called by each implementation's own test. No case waits for time to pass: that
 //! something did *not* arrive is shown by a later marker that did.
 
 mod bars;

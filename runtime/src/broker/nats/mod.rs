@@ -71,6 +71,9 @@ pub use names::Party;
 pub use options::{NatsArgs, NatsOptions, NatsOptionsError, NatsUrl, NatsUrlError};
 pub use purge::{PurgeError, Purged, purge};
 
+/// What the NATS client logs under. It is silent unless a log filter names it.
+pub const CLIENT_LOG: &str = "async_nats";
+
 /// How it stands with the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NatsState {

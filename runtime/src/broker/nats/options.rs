@@ -16,7 +16,7 @@ pub struct NatsArgs {
     #[arg(
         long = "nats-url",
         value_name = "URL",
-        env = "MARKETFEED_NATS_URLS",
+        env = "MARKETFEED_NATS_URL",
         value_delimiter = ',',
         default_value = "nats://127.0.0.1:4222"
     )]

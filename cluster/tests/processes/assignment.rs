@@ -1,0 +1,151 @@
+//! Assignments that cannot be taken: kept out and counted, while the one before stays in force.
+
+use std::fs;
+
+use cluster::wait::PATIENCE;
+use cluster::{Checker, NatsServer, Persistence};
+use serde_json::{Value, json};
+use wire::Topic;
+
+use crate::support::{Feed, Place, assignment, built, goes_on, topics};
+
+/// The good one with a change.
+fn changed(feed: &Feed, generation: u64, change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut value: Value = serde_json::from_str(&assignment(feed.exchange, generation)).unwrap();
+    change(&mut value);
+    value.to_string().into_bytes()
+}
+
+fn instruments(value: &mut Value) -> &mut Vec<Value> {
+    value["sources"][0]["instruments"].as_array_mut().unwrap()
+}
+
+/// It is refused for this reason, once, and what was in force stays so.
+async fn refuse(feed: &mut Feed, reason: &str, text: &[u8], says: &str) {
+    let name = format!("assignment_refused_total{{reason=\"{reason}\"}}");
+    let before = feed.marketdata.metric(&name).await;
+    feed.place.replace("assignment.json", text);
+    feed.marketdata.metric_is(&name, before + 1).await;
+    let lines = feed.marketdata.lines("the one before stays in force");
+    let line = lines.last().unwrap();
+    assert!(
+        line.contains(says) && line.contains("generation=5"),
+        "{says:?}: {line}"
+    );
+    assert_eq!(feed.marketdata.metric("assignment_generation").await, 5);
+    assert_eq!(feed.marketdata.get("/readyz").await.0, 200);
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_kept_out() {
+    if !built() {
+        return;
+    }
+    let mut feed = Feed::start().await;
+    let client = feed.client();
+    goes_on(&client).await;
+    let good = assignment(feed.exchange, 5);
+    let no_symbol = changed(&feed, 6, |it| {
+        instruments(it)[0]["symbol"] = json!("btc*usdt");
+    });
+    let no_shard = changed(&feed, 6, |it| instruments(it)[0]["shard"] = json!(7));
+    let twice = changed(&feed, 6, |it| {
+        let first = instruments(it)[0].clone();
+        instruments(it).push(first);
+    });
+    let later_format = changed(&feed, 6, |it| it["version"] = json!(2));
+    for (text, says) in [
+        (&b""[..], "EOF"),
+        (b"{", "EOF"),
+        (b"\xff\xfe\x00", "line 1"),
+        (&good.as_bytes()[..good.len() - 1], "EOF"),
+        (&no_symbol, "BASE-QUOTE"),
+        (&no_shard, "on shard 7"),
+        (&twice, "listed twice"),
+        (&later_format, "write version 1"),
+    ] {
+        refuse(&mut feed, "Malformed", text, says).await;
+    }
+    let stale = changed(&feed, 4, |it| instruments(it).truncate(1));
+    refuse(&mut feed, "Stale", &stale, "generation 4 is older than 5").await;
+    let conflicting = changed(&feed, 5, |it| instruments(it).truncate(1));
+    refuse(
+        &mut feed,
+        "Conflicting",
+        &conflicting,
+        "generation 5 is in force",
+    )
+    .await;
+    let intervals = changed(&feed, 6, |it| it["intervals"] = json!(["1s", "1m"]));
+    refuse(
+        &mut feed,
+        "Intervals",
+        &intervals,
+        "the intervals are not those",
+    )
+    .await;
+    let venue = changed(&feed, 6, |it| it["sources"][0]["venue"] = json!("nowhere"));
+    refuse(&mut feed, "Unusable", &venue, "nowhere").await;
+    // Told and counted once, however often it is looked at.
+    fs::remove_file(&feed.assignment).unwrap();
+    let gone = "assignment_refused_total{reason=\"Unreadable\"}";
+    feed.marketdata.metric_is(gone, 1).await;
+    goes_on(&client).await;
+    assert_eq!(feed.marketdata.metric(gone).await, 1);
+    // The same in other words is no change; a later one is.
+    let pretty: Value = serde_json::from_str(&good).unwrap();
+    feed.place
+        .replace("assignment.json", format!("{pretty:#}").as_bytes());
+    goes_on(&client).await;
+    let more = changed(&feed, 6, |it| {
+        instruments(it).push(json!({"symbol": "SOL-USDT", "shard": 0}));
+    });
+    feed.place.replace("assignment.json", &more);
+    feed.marketdata.metric_is("assignment_generation", 6).await;
+    let topic: Topic = "kline:1s:SOL-USDT".parse().unwrap();
+    let sol = Checker::start(
+        "sol",
+        feed.gateway.listen,
+        vec![topic.to_string()],
+        Persistence::Stays,
+    );
+    let topics = [topic];
+    let wait = sol.wait_for_closes(&topics, sol.now(), 2, PATIENCE);
+    wait.await.unwrap();
+    goes_on(&client).await;
+    let refused = feed.marketdata.lines("assignment refused").len();
+    assert_eq!(refused, 8 + 4 + 1, "each once");
+}
+
+#[tokio::test]
+async fn at_the_start_a_good_one_is_waited_for() {
+    if !built() {
+        return;
+    }
+    let place = Place::new();
+    let nats = NatsServer::start().await.unwrap();
+    let (_exchange, exchange) = place.exchange().await;
+    let path = place.replace("assignment.json", b"{\"version\":1");
+    let mut marketdata = place.marketdata(&nats.url(), &path, &[]);
+    let mut gateway = place.gateway(&nats.url(), &[]);
+    gateway.ready().await;
+    for (text, reason) in [
+        ("{\"version\":1", "Malformed"),
+        (
+            &assignment(exchange, 9).replace("binance-spot", "nowhere")[..],
+            "Unusable",
+        ),
+    ] {
+        place.replace("assignment.json", text.as_bytes());
+        let counter = format!("assignment_refused_total{{reason=\"{reason}\"}}");
+        marketdata.metric_is(&counter, 1).await;
+        marketdata.unready(&["assignment"]).await;
+        assert_eq!(marketdata.metric("assignment_generation").await, 0);
+    }
+    // Nothing was in force: an older one than those that were refused will do.
+    place.replace("assignment.json", assignment(exchange, 5).as_bytes());
+    marketdata.ready().await;
+    let topics = topics().iter().map(ToString::to_string).collect();
+    let client = Checker::start("it", gateway.listen, topics, Persistence::Stays);
+    goes_on(&client).await;
+}

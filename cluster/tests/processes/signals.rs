@@ -1,0 +1,68 @@
+//! Ctrl-C and SIGTERM: the first one drains, the second one cuts.
+
+use cluster::NatsServer;
+use cluster::wait::PATIENCE;
+
+use crate::support::{Daemon, END_MAX, Feed, LEASES, Place, built, goes_on, last};
+
+/// Asks by SIGINT or SIGTERM; the code that it ends with.
+async fn stop(daemon: &mut Daemon, by_interrupt: bool) -> Option<i32> {
+    if by_interrupt {
+        daemon.interrupt();
+    } else {
+        daemon.process.ask_to_stop().unwrap();
+    }
+    daemon.process.ended(END_MAX).await.unwrap().code()
+}
+
+#[tokio::test]
+async fn who_still_waits_stops_when_asked() {
+    if !built() {
+        return;
+    }
+    let place = Place::new();
+    let mut nats = NatsServer::start().await.unwrap();
+    nats.kill().unwrap();
+    for by_interrupt in [true, false] {
+        let mut marketdata = place.marketdata(&nats.url(), &place.path("none.json"), &[]);
+        let mut gateway = place.gateway(&nats.url(), &[]);
+        for daemon in [&mut marketdata, &mut gateway] {
+            let waits = daemon.process.wait_for_line("attempt=4 ", PATIENCE);
+            waits.await.unwrap();
+            daemon.get("/livez").await;
+            assert_eq!(stop(daemon, by_interrupt).await, Some(0));
+            assert_eq!(
+                daemon.lines("error").len(),
+                daemon.lines("NATS is not there yet").len()
+                    + daemon.lines("no assignment yet").len()
+                    + daemon.lines("cannot subscribe").len()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_serves_drains_and_gives_its_lease_back() {
+    if !built() {
+        return;
+    }
+    let mut feed = Feed::start().await;
+    for by_interrupt in [true, false] {
+        let client = feed.client();
+        goes_on(&client).await;
+        assert_eq!(stop(&mut feed.gateway, by_interrupt).await, Some(0));
+        assert_eq!(stop(&mut feed.marketdata, by_interrupt).await, Some(0));
+        let lease = last(&feed.nats, LEASES, "$KV.MF_it_local_LEASES.shard-0").await;
+        assert_eq!(lease["released"], true, "{lease}");
+        // The client's connection was ended by a word.
+        let told = client.violations();
+        assert!(
+            told.len() == 1 && told[0].to_string().contains("1012"),
+            "{told:?}"
+        );
+        for daemon in [&mut feed.marketdata, &mut feed.gateway] {
+            daemon.process.restart().unwrap();
+            daemon.ready().await;
+        }
+    }
+}
