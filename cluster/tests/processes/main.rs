@@ -8,6 +8,7 @@
 
 mod assignment;
 mod flags;
+mod garbage;
 mod purge;
 mod refused;
 mod signals;
