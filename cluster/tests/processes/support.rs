@@ -20,6 +20,9 @@ pub(crate) const MARKETDATA: &str = "marketfeed-marketdata";
 pub(crate) const GATEWAY: &str = "marketfeed-gateway";
 pub(crate) const EXCHANGE: &str = "exchange-sim";
 
+/// The stream of closes and checkpoints.
+pub(crate) const CLOSES: &str = "MF_it_local_CLOSES";
+
 /// The bucket of leases.
 pub(crate) const LEASES: &str = "KV_MF_it_local_LEASES";
 
