@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use runtime::admin::Ready;
 use runtime::broker::nats::{NatsBroker, NatsOptionsError, Party};
 use runtime::telemetry::Metrics;
 
@@ -19,12 +18,4 @@ pub(crate) fn connect(args: &Args, metrics: &Metrics) -> Result<Arc<NatsBroker>,
         options,
         metrics,
     )))
-}
-
-/// Sets the condition when the bus can be used for the first time: before that the gateway has nothing to serve, and
-/// clients are better off with another one. After that it stays ready without the bus, and serves what it has.
-pub(crate) async fn reached(bus: Arc<NatsBroker>, ready: Ready) {
-    ready.set(bus.reached().await);
-    // A condition that is dropped is not met any more.
-    std::future::pending::<()>().await;
 }

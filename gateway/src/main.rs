@@ -140,11 +140,8 @@ async fn start(args: &Args, tasks: &Tasks, shutdown: &Shutdown) -> Result<Starte
         tasks.spawn_to_the_end("admin", OnExit::StopAll, admin::serve(listener, router));
     }
     tasks.spawn("gateway", OnExit::StopAll, service.run(shutdown.clone()));
-    tasks.spawn_until_stop(
-        "ready",
-        OnExit::StopOnFailure,
-        bus::reached(bus.clone(), reached),
-    );
+    // Before that it has nothing to serve, and clients are better off elsewhere.
+    tasks.spawn_to_the_end("ready", OnExit::Log, bus.clone().hold_ready(reached));
     Ok(Started {
         address,
         admin_address,

@@ -37,6 +37,15 @@ fn a_bar_of_a_later_release_is_read_but_never_passed_off_as_whole() {
     assert_eq!(bar.close_no, u64::MAX);
 }
 
+/// As 0.1.0 wrote it. The file never changes, whatever later releases write.
+#[test]
+fn a_bar_of_the_first_release_is_read() {
+    let bar = Bar::decode(golden("bar-older.json").as_bytes()).unwrap();
+    assert_eq!(bar.completeness, Completeness::Complete);
+    assert_eq!(bar.candle.quote_volume.to_string(), "272512.384512");
+    assert_eq!((bar.close_no, bar.candle.count, bar.seq), (7, 611, 240));
+}
+
 #[test]
 fn bars_that_contradict_themselves_are_refused() {
     let good = golden("bar-closed.json");

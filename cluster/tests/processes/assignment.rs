@@ -3,7 +3,7 @@
 use std::fs;
 
 use cluster::wait::PATIENCE;
-use cluster::{Checker, NatsServer, Persistence};
+use cluster::{Checker, NatsServer, Persistence, http};
 use serde_json::{Value, json};
 use wire::Topic;
 
@@ -115,6 +115,54 @@ async fn what_cannot_be_taken_is_kept_out() {
     goes_on(&client).await;
     let refused = feed.marketdata.lines("assignment refused").len();
     assert_eq!(refused, 8 + 4 + 1, "each once");
+}
+
+#[tokio::test]
+async fn symbols_that_a_venue_has_not_do_not_disturb_those_that_it_has() {
+    if !built() {
+        return;
+    }
+    let mut feed = Feed::start().await;
+    let client = feed.client();
+    goes_on(&client).await;
+    let exchange = feed.exchange;
+    let unknown = changed(&feed, 6, |it| {
+        instruments(it).push(json!({"symbol": "NOSUCH-USDT", "shard": 0}));
+        it["sources"].as_array_mut().unwrap().push(json!({
+            "venue": "coinbase",
+            "endpoints": {
+                "ws": format!("ws://{exchange}/coinbase"),
+                "rest": format!("http://{exchange}/coinbase"),
+            },
+            "instruments": [{"symbol": "NOSUCH-USD", "shard": 0}, {"symbol": "BTC-USD", "shard": 0}],
+        }));
+    });
+    feed.place.replace("assignment.json", &unknown);
+    // Coinbase refuses it; Binance takes every name, and nothing comes.
+    let refused = "instruments_refused_total";
+    let told = feed
+        .marketdata
+        .process
+        .wait_for_line("instrument refused", PATIENCE);
+    assert!(told.await.unwrap().contains("NOSUCH-USD"));
+    assert_eq!(feed.marketdata.metric(refused).await, 1);
+    let topic: Topic = "kline:1s:BTC-USD".parse().unwrap();
+    let gateway = feed.gateway.listen;
+    let other = Checker::start(
+        "other",
+        gateway,
+        vec![topic.to_string()],
+        Persistence::Stays,
+    );
+    let topics = [topic];
+    let wait = other.wait_for_closes(&topics, other.now(), 2, PATIENCE);
+    wait.await.unwrap();
+    goes_on(&client).await;
+    let (_, listed) = http::get(gateway, "/api/v1/topics").await.unwrap();
+    assert!(
+        listed.contains("BTC-USD") && !listed.contains("NOSUCH"),
+        "{listed}"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The processes as their users meet them: bad input, servers that are away or not as they should be, and signals. Each
-//! test has servers of its own.
+//! The processes as their users meet them: bad input, servers that are away or not as they should be, signals, and
+//! texts of other releases. Each test has servers of its own.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -8,8 +8,10 @@
 
 mod assignment;
 mod flags;
+mod garbage;
 mod purge;
 mod refused;
 mod signals;
 mod start;
 mod support;
+mod versions;

@@ -1,9 +1,9 @@
 //! Ctrl-C and SIGTERM: the first one drains, the second one cuts.
 
-use cluster::NatsServer;
-use cluster::wait::PATIENCE;
+use cluster::wait::{self, PATIENCE};
+use cluster::{Link, NatsServer, http};
 
-use crate::support::{Daemon, END_MAX, Feed, LEASES, Place, built, goes_on, last};
+use crate::support::{Daemon, END_MAX, Feed, LEASES, Place, assignment, built, goes_on, last};
 
 /// Asks by SIGINT or SIGTERM; the code that it ends with.
 async fn stop(daemon: &mut Daemon, by_interrupt: bool) -> Option<i32> {
@@ -65,4 +65,35 @@ async fn who_serves_drains_and_gives_its_lease_back() {
             daemon.ready().await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_second_signal_cuts() {
+    if !built() {
+        return;
+    }
+    let place = Place::new();
+    let nats = NatsServer::start().await.unwrap();
+    let (_exchange, exchange) = place.exchange().await;
+    let assignment = place.replace("assignment.json", assignment(exchange, 5).as_bytes());
+    // A shard that cannot give back its lease waits for NATS as long as it may.
+    let link = Link::to(&[nats.address()]).await.unwrap();
+    let mut marketdata = place.marketdata(&link.nats_urls(), &assignment, &[]);
+    marketdata.ready().await;
+    let mut gateway = place.gateway(&nats.url(), &["--linger", "2m"]);
+    gateway.ready().await;
+    gateway.process.ask_to_stop().unwrap();
+    gateway.unready(&["stopping", "gateway"]).await;
+    assert_eq!(stop(&mut gateway, false).await, Some(143));
+
+    let active = async || {
+        let (_, view) = http::get(marketdata.admin, "/admin/shard").await?;
+        Ok(view.contains("\"role\":\"active\"").then_some(()))
+    };
+    wait::until("an owner", PATIENCE, active).await.unwrap();
+    link.cut();
+    marketdata.process.ask_to_stop().unwrap();
+    let stopping = marketdata.process.wait_for_line("stopping", PATIENCE);
+    stopping.await.unwrap();
+    assert_eq!(stop(&mut marketdata, true).await, Some(130));
 }

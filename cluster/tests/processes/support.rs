@@ -12,11 +12,16 @@ use cluster::{Checker, NatsServer, Persistence, Process, Program, http, ports, t
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use wire::Topic;
 
 pub(crate) const MARKETDATA: &str = "marketfeed-marketdata";
 pub(crate) const GATEWAY: &str = "marketfeed-gateway";
 pub(crate) const EXCHANGE: &str = "exchange-sim";
+
+/// The stream of closes and checkpoints.
+pub(crate) const CLOSES: &str = "MF_it_local_CLOSES";
 
 /// The bucket of leases.
 pub(crate) const LEASES: &str = "KV_MF_it_local_LEASES";
@@ -122,7 +127,7 @@ impl Place {
     pub(crate) async fn exchange(&self) -> (Process, SocketAddr) {
         let listen = ports::free().unwrap();
         let args = format!(
-            "serve --listen {listen} --generate binance-spot:BTC-USDT,binance-spot:ETH-USDT,binance-spot:SOL-USDT \
+            "serve --listen {listen} --generate binance-spot:BTC-USDT,binance-spot:ETH-USDT,binance-spot:SOL-USDT,coinbase:BTC-USD \
              --rate 90 --seed 1 --start immediately"
         );
         let mut process = self.program(EXCHANGE, &words(&args)).start().unwrap();
@@ -233,6 +238,16 @@ impl Daemon {
         })
         .await
         .unwrap();
+    }
+
+    /// Waits until a metric has this value at least.
+    pub(crate) async fn metric_reaches(&mut self, name: &str, value: u64) -> u64 {
+        wait::until(&format!("{name} {value}"), PATIENCE, async || {
+            let now = self.metric(name).await;
+            Ok((now >= value).then_some(now))
+        })
+        .await
+        .unwrap()
     }
 
     /// Lines of its log that hold this.
@@ -358,4 +373,29 @@ fn base64(text: &str) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Publishes without asking for an acknowledgement, and waits until the server has taken it.
+pub(crate) async fn publish(server: SocketAddr, subject: &str, payload: &str) {
+    let mut stream = BufReader::new(TcpStream::connect(server).await.unwrap());
+    let text = format!(
+        "CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\nPUB {subject} {}\r\n{payload}\r\nPING\r\n",
+        payload.len()
+    );
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let taken = async {
+        loop {
+            let mut line = String::new();
+            assert_ne!(
+                stream.read_line(&mut line).await.unwrap(),
+                0,
+                "the server hung up"
+            );
+            assert!(!line.starts_with("-ERR"), "{line}");
+            if line.starts_with("PONG") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken).await.unwrap();
 }

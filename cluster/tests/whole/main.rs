@@ -10,7 +10,7 @@ use std::time::Duration;
 use cluster::faults::{self, Kind, Plan};
 use cluster::topology::Options;
 use cluster::wait::{self, PATIENCE};
-use cluster::{Checker, Persistence, Topology};
+use cluster::{Checker, Persistence, Topology, http};
 use tokio::sync::Mutex;
 use wire::Topic;
 
@@ -29,17 +29,31 @@ fn built() -> bool {
     absent.is_none()
 }
 
-fn client(topology: &Topology) -> Checker {
+/// A client of a gateway itself that must stay connected, and one of nginx that may be moved.
+fn clients(topology: &mut Topology, gateway: usize) -> [Checker; 2] {
     let topics = topology.options().all_topics();
-    Checker::start("it", topology.front(), topics, Persistence::Returns)
+    let at = topology.gateway(gateway).listen();
+    let stays = Checker::start("the one that stays", at, topics.clone(), Persistence::Stays);
+    let front = topology.front();
+    let returns = Checker::start("the one that returns", front, topics, Persistence::Returns);
+    [stays, returns]
 }
 
-/// Three more closes of every one-second topic.
-async fn goes_on(topology: &Topology, client: &Checker) {
+/// Three more closes of every one-second topic for each client, and nothing wrong so far.
+async fn goes_on(topology: &Topology, clients: &[Checker]) {
     let topics = topology.options().topics("1s");
     let topics: Vec<Topic> = topics.iter().map(|topic| topic.parse().unwrap()).collect();
-    let wait = client.wait_for_closes(&topics, client.now(), 3, PATIENCE);
-    wait.await.unwrap();
+    for client in clients {
+        let wait = client.wait_for_closes(&topics, client.now(), 3, PATIENCE);
+        wait.await.unwrap();
+        assert_eq!(client.violations(), []);
+    }
+}
+
+/// What was told under one number is the same for both.
+fn agree([one, other]: &[Checker; 2]) {
+    let different = one.look(|one| other.look(|other| one.differences(other)));
+    assert_eq!(different, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,27 +83,39 @@ async fn everything_is_restarted_one_after_another() {
         return;
     }
     let mut topology = Topology::start(Options::default()).await.unwrap();
-    let client = client(&topology);
-    goes_on(&topology, &client).await;
-    for shard in 0..2 {
-        for nth in 0..2 {
-            let ended = topology.marketdata(shard, nth).roll(END_MAX).await.unwrap();
-            assert!(ended.success(), "{ended}");
-            goes_on(&topology, &client).await;
-        }
-    }
-    for gateway in 0..2 {
-        let ended = topology.gateway(gateway).roll(END_MAX).await.unwrap();
-        assert!(ended.success(), "{ended}");
-        goes_on(&topology, &client).await;
-    }
+    let first = clients(&mut topology, 1);
+    goes_on(&topology, &first).await;
     for node in 0..3 {
         topology.nats().node(node).terminate().await.unwrap();
         topology.nats().node(node).restart().await.unwrap();
         topology.nats().level(PATIENCE).await.unwrap();
-        goes_on(&topology, &client).await;
+        goes_on(&topology, &first).await;
     }
-    assert_eq!(client.violations(), []);
+    for shard in 0..2 {
+        for nth in 0..2 {
+            let ended = topology.marketdata(shard, nth).roll(END_MAX).await.unwrap();
+            assert!(ended.success(), "{ended}");
+            goes_on(&topology, &first).await;
+        }
+    }
+    // Each gateway is restarted under a client that returns to it, beside one that stays at the other.
+    let ended = topology.gateway(0).roll(END_MAX).await.unwrap();
+    assert!(ended.success(), "{ended}");
+    goes_on(&topology, &first).await;
+    let second = clients(&mut topology, 0);
+    goes_on(&topology, &second).await;
+    let [stayed, returns] = &first;
+    assert_eq!((stayed.violations(), stayed.subscriptions()), (vec![], 1));
+    agree(&first);
+    let ended = topology.gateway(1).roll(END_MAX).await.unwrap();
+    assert!(ended.success(), "{ended}");
+    goes_on(&topology, &second).await;
+    goes_on(&topology, std::slice::from_ref(returns)).await;
+    assert_eq!(second[0].subscriptions(), 1);
+    // From the first restart to the last one client has had every close.
+    agree(&second);
+    let different = returns.look(|one| second[0].look(|other| one.differences(other)));
+    assert_eq!(different, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,8 +137,12 @@ async fn a_fifth_shard_takes_its_share_and_no_topic_breaks() {
         ..Options::default()
     };
     let mut topology = Topology::start(options).await.unwrap();
-    let client = client(&topology);
-    goes_on(&topology, &client).await;
+    let clients = clients(&mut topology, 0);
+    goes_on(&topology, &clients).await;
+    // Make before break: the process of the new shard is there before anything is its own.
+    topology.launch_shard(shards).await.unwrap();
+    topology.ready().await.unwrap();
+    goes_on(&topology, &clients).await;
     let before = topology.assigned().unwrap();
     topology.assign(shards + 1).await.unwrap();
     let after = topology.assigned().unwrap();
@@ -130,15 +160,20 @@ async fn a_fifth_shard_takes_its_share_and_no_topic_breaks() {
         !moved.is_empty() && moved.len() <= count.div_ceil(shards + 1),
         "{moved:?}"
     );
-
-    topology.launch_shard(shards).await.unwrap();
-    topology.ready().await.unwrap();
-    let owned = async || topology.owner(shards).await;
-    wait::until("an owner of the fifth shard", PATIENCE, owned)
-        .await
-        .unwrap();
-    goes_on(&topology, &client).await;
-    // What the others let go is the fifth's now: it goes on when they are gone.
+    // Read again without a start: the fifth has what is its own, and the others have let it go.
+    for shard in 0..=shards {
+        let expect = after.values().filter(|of| **of == shard as u64).count();
+        let admin = topology.marketdata(shard, 0).admin();
+        let owns = async || {
+            let view = http::get_json(admin, "/admin/shard").await?;
+            let (owned, leaving) = (view["owned"].as_u64(), view["leaving"].as_u64());
+            Ok((owned == Some(expect as u64) && leaving == Some(0)).then_some(()))
+        };
+        let what = format!("{expect} instruments of shard {shard}");
+        wait::until(&what, PATIENCE, owns).await.unwrap();
+    }
+    goes_on(&topology, &clients).await;
+    // It goes on when the others are gone.
     for shard in 0..shards {
         topology
             .marketdata(shard, 0)
@@ -151,7 +186,10 @@ async fn a_fifth_shard_takes_its_share_and_no_topic_breaks() {
         .iter()
         .map(|(symbol, _)| format!("kline:1s:{symbol}").parse().unwrap());
     let topics: Vec<Topic> = topics.collect();
-    let wait = client.wait_for_closes(&topics, client.now(), 3, PATIENCE);
-    wait.await.unwrap();
-    assert_eq!(client.violations(), []);
+    for client in &clients {
+        let wait = client.wait_for_closes(&topics, client.now(), 3, PATIENCE);
+        wait.await.unwrap();
+        assert_eq!((client.violations(), client.subscriptions()), (vec![], 1));
+    }
+    agree(&clients);
 }

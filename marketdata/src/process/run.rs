@@ -113,11 +113,7 @@ async fn serve(args: Run) -> ExitCode {
     let (file, assigned) =
         AssignmentFile::new(assignment, metrics.register(AssignmentMetrics::new));
     tasks.spawn("assignment", OnExit::StopAll, file.run(shutdown.clone()));
-    tasks.spawn(
-        "ready",
-        OnExit::StopOnFailure,
-        connected(Arc::clone(&bus), reached, shutdown.clone()),
-    );
+    tasks.spawn_to_the_end("ready", OnExit::Log, Arc::clone(&bus).hold_ready(reached));
     let shard = ShardProcess {
         options,
         assigned,
@@ -140,15 +136,6 @@ async fn serve(args: Run) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
     }
-}
-
-/// Ready means that NATS was reached once: after that, its outage is no reason to replace this process.
-async fn connected(bus: Arc<NatsBroker>, ready: Ready, shutdown: Shutdown) {
-    tokio::select! {
-        () = shutdown.requested() => return,
-        reached = bus.reached() => ready.set(reached),
-    }
-    shutdown.requested().await;
 }
 
 struct ShardProcess {

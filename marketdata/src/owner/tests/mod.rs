@@ -3,6 +3,8 @@
 /// Closes, instruments, checkpoints.
 mod support;
 
+mod golden;
+
 mod lease;
 
 mod ledger;

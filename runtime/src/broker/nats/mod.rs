@@ -23,6 +23,7 @@ use super::{
     LeaseEntry, LeaseError, Leases, OpenSubscription, PublishError, ReadError, Replay,
     StoredCheckpoint, SubscribeError, WrongKind,
 };
+use crate::admin::Ready;
 use crate::broker::BarMessage;
 use crate::tasks::{OnExit, Tasks};
 use crate::telemetry::Metrics;
@@ -129,6 +130,13 @@ impl NatsBroker {
         let decided = |state: &NatsState| !matches!(state, NatsState::Connecting { .. });
         let state = states.wait_for(decided).await;
         state.is_ok_and(|state| *state == NatsState::Ready)
+    }
+
+    /// Sets the condition when it can be used for the first time, and holds it for good: after that its outage is no
+    /// reason to replace a process. For a task that runs to the end of all others.
+    pub async fn hold_ready(self: Arc<Self>, ready: Ready) {
+        ready.set(self.reached().await);
+        std::future::pending().await
     }
 
     /// Waits for a trouble that no retry mends; for ever if there is none. A process ends with it.

@@ -1,0 +1,81 @@
+//! Garbage on the bus: counted, dropped, and nobody's trouble.
+
+use cluster::wait::PATIENCE;
+
+use crate::support::{Feed, built, goes_on, publish};
+
+const CLOSED: &str = include_str!("../../../wire/tests/golden/bar-closed.json");
+const OPEN: &str = include_str!("../../../wire/tests/golden/bar-open-quiet-long.json");
+
+#[tokio::test]
+async fn clients_see_nothing_of_it() {
+    if !built() {
+        return;
+    }
+    let mut feed = Feed::start().await;
+    let client = feed.client();
+    goes_on(&client).await;
+    let long = "x".repeat(200_000);
+    let cut = &CLOSED[..CLOSED.len() / 2];
+    let contradicts = CLOSED.replace("\"count\":182", "\"count\":0");
+    // A bar, and not the subject's: another symbol or interval, or open where closes are and the other way round.
+    let garbage = [
+        "",
+        "nonsense",
+        "\u{0}\u{7f}",
+        "[]",
+        "{}",
+        "{\"op\":\"bar\"}",
+        &long,
+        cut,
+        &contradicts,
+        CLOSED,
+        OPEN,
+    ];
+    let nats = feed.nats.address();
+    let subjects = [
+        ("close", "bar.it.local.binance-spot.1s.BTC-USDT"),
+        ("close", "bar.it.local.nowhere.1s.BTC-USDT"),
+        ("close", "bar.it.local.binance-spot.7s.BTC-USDT"),
+        ("open", "kline.it.local.binance-spot.1s.BTC-USDT.open"),
+        ("open", "kline.it.local.Nowhere.1s.btc.open"),
+    ];
+    for (_, subject) in subjects {
+        for text in garbage {
+            publish(nats, subject, text).await;
+        }
+    }
+    for kind in ["close", "open"] {
+        let of_kind = subjects.iter().filter(|(of, _)| *of == kind).count();
+        let name = format!("broker_garbage_total{{kind=\"{kind}\"}}");
+        let sent = (of_kind * garbage.len()) as u64;
+        let counted = feed.gateway.metric_reaches(&name, sent).await;
+        // What comes live and is kept as a last value too comes twice, in a reader's first seconds.
+        let most = if kind == "open" { 2 * sent } else { sent };
+        assert!(counted <= most, "{kind}: {counted} of {sent}");
+    }
+    goes_on(&client).await;
+    assert_eq!(client.subscriptions(), 1);
+    // The first, the second, the fourth, and so on.
+    let told = feed.gateway.lines("garbage on the bus, dropped").len();
+    assert!((2..20).contains(&told), "{told}");
+    for process in [&mut feed.gateway, &mut feed.marketdata] {
+        assert_eq!(process.get("/livez").await.0, 200);
+        assert_eq!(process.get("/readyz").await.0, 200);
+    }
+    assert_eq!(feed.gateway.metric("broker_close_breaks_total").await, 0);
+    // One that begins now meets all of it in the log and among the last values.
+    let mut later = feed.place.gateway(&feed.nats.url(), &[]);
+    later.ready().await;
+    let topics = crate::support::topics()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let second =
+        cluster::Checker::start("later", later.listen, topics, cluster::Persistence::Stays);
+    goes_on(&second).await;
+    assert_eq!(
+        later.process.terminate(PATIENCE).await.unwrap().code(),
+        Some(0)
+    );
+}
