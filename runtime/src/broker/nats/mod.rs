@@ -136,7 +136,7 @@ impl NatsBroker {
     /// reason to replace a process. For a task that runs to the end of all others.
     pub async fn hold_ready(self: Arc<Self>, ready: Ready) {
         ready.set(self.reached().await);
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Waits for a trouble that no retry mends; for ever if there is none. A process ends with it.
