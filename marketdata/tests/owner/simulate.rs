@@ -310,12 +310,8 @@ impl World {
         }
         let owner = &mut node.owner;
         // Answers may come twice: tickets tell the copies. Of the lease only the shell knows.
-        let times = if !is_lease && now_ms.is_multiple_of(7) {
-            2
-        } else {
-            1
-        };
-        for _ in 0..times {
+        let is_twice = !is_lease && now_ms.is_multiple_of(7);
+        for _ in 0..=usize::from(is_twice) {
             match (&request.command, request.answer.clone()) {
                 (Command::Lease(_), Some(Answer::Lease(answer))) => {
                     owner.handle_lease(own_ms, answer);

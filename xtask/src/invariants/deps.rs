@@ -8,7 +8,16 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 /// Dependencies that may be there in two versions, each with the reason.
-const DUPLICATES_ALLOWED: [(&str, &str); 5] = [
+const DUPLICATES_ALLOWED: [(&str, &str); 11] = [
+    (
+        "digest",
+        "nkeys (async-nats) signs by ed25519-dalek, which keeps to 0.10; tungstenite's sha1 is at 0.11",
+    ),
+    ("block-buffer", "with digest"),
+    ("const-oid", "with digest"),
+    ("cpufeatures", "with digest"),
+    ("crypto-common", "with digest"),
+    ("rand_chacha", "with rand"),
     (
         "getrandom",
         "ring 0.17 (marketdata's TLS) keeps to 0.2; proptest is at 0.4",
