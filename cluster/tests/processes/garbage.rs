@@ -79,3 +79,29 @@ async fn clients_see_nothing_of_it() {
         Some(0)
     );
 }
+
+#[tokio::test]
+async fn a_checkpoint_that_cannot_be_read_holds_up_its_own_instrument_only() {
+    if !built() {
+        return;
+    }
+    let mut feed = Feed::start().await;
+    let client = feed.client();
+    goes_on(&client).await;
+    let subject = "ckpt.it.local.binance-spot.BTC-USDT";
+    let garbage = "{\"no\":\"checkpoint\"}";
+    publish(feed.nats.address(), subject, garbage).await;
+    let told = feed
+        .marketdata
+        .process
+        .wait_for_line("its checkpoint cannot be read", PATIENCE);
+    assert!(told.await.unwrap().contains("BTC-USDT"));
+    // The numbers of its closes are not known any more, and none is made up; the other one goes on.
+    let other = [crate::support::topics().swap_remove(1)];
+    let wait = client.wait_for_closes(&other, client.now(), 2, PATIENCE);
+    wait.await.unwrap();
+    assert_eq!(client.violations(), []);
+    let stands = crate::support::last(&feed.nats, crate::support::CLOSES, subject).await;
+    assert_eq!(stands.to_string(), garbage);
+    assert_eq!(feed.marketdata.get("/readyz").await.0, 200);
+}
