@@ -176,7 +176,8 @@ pub(super) struct Timings {
     pub(super) attempt: Duration,
     /// For the answer to a commit's first message, after which the commit may be tried again at no risk.
     pub(super) begin: Duration,
-    /// For the answer to a commit's last message. The leader may have to wait for another replica.
+    /// For the answer to a commit's last message. The leader may have to wait for another replica; but one that is lost
+    /// with a commit in its hands never answers, and what is asked next finds out what became of it.
     pub(super) commit: Duration,
     /// For a lease: a third of its time to live.
     pub(super) lease: Duration,
@@ -191,7 +192,7 @@ impl Default for Timings {
             read: Duration::from_secs(5),
             attempt: Duration::from_secs(1),
             begin: Duration::from_secs(2),
-            commit: Duration::from_secs(5),
+            commit: Duration::from_millis(2_500),
             lease: Duration::from_secs(1),
             publish: Duration::from_secs(1),
         }
