@@ -9,7 +9,9 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::api::{self, AnswerError, PubAck, code};
+use super::error::Trouble;
 use super::headers;
+use super::identity;
 use super::session::{RequestError, Session};
 use super::shared::Shared;
 use super::streams;
@@ -29,6 +31,13 @@ pub(super) async fn commit(shared: &Shared, commit: &Commit) -> Result<Committed
     let session = session.map_err(CommitError::Unavailable)?;
     if commit.is_empty() {
         return end_of_log(shared, &session).await;
+    }
+    if identity::is_asked_for(commit) {
+        let looked = identity::look(shared, &session).await;
+        looked.map_err(|trouble| match trouble {
+            Trouble::Terminal(error) => CommitError::Denied(error.to_string()),
+            Trouble::Transient(why) => CommitError::Unavailable(why),
+        })?;
     }
     let begun = Instant::now();
     let outcome = send(shared, &session, parts(commit)).await;
