@@ -54,8 +54,8 @@ pub(super) async fn commit(shared: &Shared, commit: &Commit) -> Result<Committed
         checkpoints,
     } = commit;
     let counts = &shared.counts;
-    counts.published("close", outcome_word, closes.len());
-    counts.published("checkpoint", outcome_word, checkpoints.len());
+    counts.sent("close", outcome_word, closes.len());
+    counts.sent("checkpoint", outcome_word, checkpoints.len());
     let last_sequence = outcome?;
     // A batch takes one stretch of the log, its checkpoints last.
     let first = last_sequence + 1 - checkpoints.len() as u64;

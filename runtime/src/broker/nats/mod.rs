@@ -175,7 +175,7 @@ impl Broker for NatsBroker {
         for message in bars {
             WrongKind::check(Kind::Open, message.subject.kind)?;
         }
-        let count = |outcome| self.shared.counts.published("open", outcome, bars.len());
+        let count = |outcome| self.shared.counts.sent("open", outcome, bars.len());
         let Some(session) = self.shared.now() else {
             count("unavailable");
             return Err(PublishError::Unavailable("not connected".to_owned()));
