@@ -39,14 +39,22 @@ async fn wrong_credentials() {
     let place = Place::new();
     let no_seed = place.replace("seed.nk", b"no seed at all\n");
     let no_seed = format!("--nats-nkey {}", no_seed.display());
+    let half = b"-----BEGIN NATS USER JWT-----\neyJ0eXAiOiJKV1QiLCJhbGciOi\n";
+    let files: [&[u8]; 4] = [b"", b"no credentials at all\n", half, b"\xff\xfe"];
+    let creds = files.iter().enumerate().map(|(at, text)| {
+        let path = place.replace(&format!("{at}.creds"), text);
+        format!("--nats-creds {}", path.display())
+    });
+    let creds: Vec<String> = creds.collect();
     for of in STARTS {
-        for more in [
+        let wrong = [
             "",
             "--nats-user good --nats-password bad",
             "--nats-user stranger --nats-password pw",
             "--nats-token t",
             &no_seed,
-        ] {
+        ];
+        for more in wrong.into_iter().chain(creds.iter().map(String::as_str)) {
             let ended = start(&place, of, &nats.url(), more).await;
             ended.check_alone(3, &["NATS refuses the credentials"]);
             assert!(!ended.stderr.contains("bad"), "a secret is told: {ended:?}");

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use futures_util::FutureExt;
-use runtime::broker::nats::governance::permissions;
+use runtime::broker::nats::governance::{Permissions, permissions};
 use runtime::broker::nats::{NatsBroker, NatsError, Party, purge};
 use runtime::broker::{
     Broker, CloseStart, CommitError, LeaseError, Leases, ReadError, commit_alone,
@@ -12,7 +12,7 @@ use wire::subject::Kind;
 use wire::{Scope, ShardId, Subject};
 
 use crate::feed::{Feed, next, until_ready, within};
-use crate::server::{Servers, program};
+use crate::server::{Raw, Servers, program};
 
 /// One user for each party of each feed, called `<feed>-<party>`.
 fn users(feeds: &[&str]) -> String {
@@ -48,10 +48,12 @@ async fn ready(feed: &Feed, party: Party) -> NatsBroker {
 async fn each_party_can_do_its_work_and_no_other() {
     let Some(program) = program() else { return };
     let servers = Servers::one(&program, &users(&["a", "b"]));
-    let feed = Feed::new("a", &servers.urls());
+    // Each counts what it is refused by itself.
+    let [feed, of_gateway, of_history] = [0; 3].map(|_| Feed::new("a", &servers.urls()));
     let publisher = ready(&feed, Party::Publisher).await;
-    let gateway = ready(&feed, Party::Gateway).await;
-    let history = ready(&feed, Party::History).await;
+    let gateway = ready(&of_gateway, Party::Gateway).await;
+    let history = ready(&of_history, Party::History).await;
+    let mut onlooker = Onlooker::begin(&servers);
 
     // The publisher commits, publishes, holds leases, reads its checkpoints.
     let mut watcher = gateway.subscribe_open(feed.all(Kind::Open)).await.unwrap();
@@ -94,8 +96,10 @@ async fn each_party_can_do_its_work_and_no_other() {
         let replay = broker.closes_after(&closes[0].subject, 0, 10).await;
         assert_eq!(replay.unwrap().closes.len(), 2);
     }
-    check_refusals(&feed, &gateway).await;
-    check_refusals(&feed, &history).await;
+    onlooker.check(&closes[0].subject);
+    check_refusals(&of_gateway, &gateway).await;
+    check_refusals(&of_history, &history).await;
+    assert!(!feed.metrics.encode().unwrap().contains(PERMISSION));
     // Nothing of what was refused is there.
     let replay = publisher.closes_after(&closes[0].subject, 2, 10).await;
     assert_eq!(replay.unwrap().newest, Some(2));
@@ -108,23 +112,82 @@ fn within_reach(watcher: &mut dyn runtime::broker::OpenSubscription) -> Option<u
     Some(bars.len())
 }
 
-/// What a reader's credentials must not do.
+/// What a reader's credentials must not do. It has been refused nothing before.
 async fn check_refusals(feed: &Feed, reader: &NatsBroker) {
+    assert!(!feed.metrics.encode().unwrap().contains(PERMISSION));
+    // Core NATS does not answer; it shows as a permission that is missing.
+    let _ = reader.publish_open(&[feed.open("A-USD", 9)]).await;
+    within("the refusal of an open bar", async {
+        while !feed.counted(&format!("{PERMISSION} 1")) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let refused = commit_alone(reader, &[feed.close("A-USD", 3)]).await;
     assert!(
         matches!(refused, Err(CommitError::Denied(_))),
         "{refused:?}"
     );
-    // Core NATS does not answer; it shows as a permission that is missing.
-    let _ = reader.publish_open(&[feed.open("A-USD", 9)]).await;
     let lease = reader.write_lease(&feed.scope, ShardId(0), "y".into(), 0);
     assert!(matches!(lease.await, Err(LeaseError::Denied(_))));
-    within("the refusal of an open bar", async {
-        while !feed.metrics.encode().unwrap().contains(PERMISSION) {
-            tokio::task::yield_now().await;
+}
+
+/// A watcher, as `nats sub` is one.
+struct Onlooker(Raw);
+
+impl Onlooker {
+    fn begin(servers: &Servers) -> Self {
+        let mut raw = Raw::connect(&servers.urls()[0], "a-watcher", "pw");
+        raw.send("SUB kline.a.eu.> 1");
+        raw.send("SUB _INBOX.mf.a.eu.watcher.x 2");
+        assert_eq!(raw.says(), [""; 0]);
+        Self(raw)
+    }
+
+    /// It has seen two closes and an open bar, and can do nothing more.
+    fn check(&mut self, of: &Subject) {
+        let closed = of.to_string().replacen("bar.", "kline.", 1);
+        let mut seen = [0; 3].map(|_| self.0.message());
+        seen.sort();
+        let (closed, open) = (format!("{closed}.closed"), format!("{closed}.open"));
+        assert_eq!(seen, [closed.clone(), closed, open]);
+        let scope = Scope::new("a", "eu").unwrap();
+        for party in Party::ALL {
+            let Permissions { publish, subscribe } = permissions(&scope, party);
+            for subject in publish {
+                check_publish(&mut self.0, &exact(&subject));
+            }
+            for subject in subscribe {
+                if !subject.starts_with("kline.") && party != Party::Watcher {
+                    check_subscribe(&mut self.0, &subject);
+                }
+            }
         }
-    })
-    .await;
+        for subject in ["bar.a.eu.>", "ckpt.a.eu.>", "$KV.MF_a_eu_LEASES.>", ">"] {
+            check_subscribe(&mut self.0, subject);
+        }
+    }
+}
+
+/// A subject that the pattern lets through.
+fn exact(pattern: &str) -> String {
+    let tokens = pattern.split('.').map(|token| match token {
+        "*" | ">" => "x",
+        token => token,
+    });
+    tokens.collect::<Vec<_>>().join(".")
+}
+
+fn check_publish(raw: &mut Raw, subject: &str) {
+    raw.publish(subject);
+    let expect = format!("'Permissions Violation for Publish to \"{subject}\"'");
+    assert_eq!(raw.says(), [expect]);
+}
+
+fn check_subscribe(raw: &mut Raw, subject: &str) {
+    raw.send(&format!("SUB {subject} 9"));
+    let expect = format!("'Permissions Violation for Subscription to \"{subject}\"'");
+    assert_eq!(raw.says(), [expect]);
 }
 
 const PERMISSION: &str = "broker_errors_total{what=\"connection\",error=\"permission\"}";
@@ -167,4 +230,82 @@ async fn nobody_reads_or_removes_another_feed() {
     let options = a.options(Party::Purge, &words("a", Party::Purge));
     let purged = purge(&a.scope, &options, limit).await.unwrap();
     assert_eq!(purged.streams.len(), 3);
+}
+
+/// All that anybody does on a feed, and what nobody may do on any.
+fn of_feed(feed: &str) -> (Vec<String>, Vec<String>) {
+    let scope = Scope::new(feed, "eu").unwrap();
+    let (mut publish, mut subscribe) = (Vec::new(), Vec::new());
+    for party in Party::ALL {
+        let permissions = permissions(&scope, party);
+        publish.extend(permissions.publish.iter().map(|subject| exact(subject)));
+        subscribe.extend(permissions.subscribe);
+    }
+    let (log, open) = (format!("MF_{feed}_eu_CLOSES"), format!("MF_{feed}_eu_OPEN"));
+    let leases = format!("KV_MF_{feed}_eu_LEASES");
+    for stream in [&log, &open, &leases] {
+        for call in [
+            "STREAM.MSG.GET",
+            "STREAM.MSG.DELETE",
+            "STREAM.PURGE",
+            "STREAM.UPDATE",
+            "STREAM.SNAPSHOT",
+            "DIRECT.GET",
+            "CONSUMER.CREATE",
+            "CONSUMER.NAMES",
+            "CONSUMER.LIST",
+        ] {
+            publish.push(format!("$JS.API.{call}.{stream}"));
+        }
+        publish.push(format!("$JS.API.CONSUMER.CREATE.{stream}.x"));
+        publish.push(format!("$JS.API.CONSUMER.DURABLE.CREATE.{stream}.x"));
+    }
+    publish.push(format!("$JS.API.DIRECT.GET.{log}.bar.{feed}.eu.x.1s.A-USD"));
+    publish.push(format!("$KV.MF_{feed}_eu_LEASES.0"));
+    publish.push(format!("kline.{feed}.eu.x.1s.A-USD.closed"));
+    let below = ["kline", "bar", "ckpt"].map(|word| format!("{word}.{feed}.eu.>"));
+    subscribe.extend(below);
+    subscribe.push(format!("$KV.MF_{feed}_eu_LEASES.>"));
+    subscribe.push(format!("_INBOX.mf.{feed}.eu.>"));
+    (publish, subscribe)
+}
+
+#[tokio::test]
+async fn each_subject_of_another_feed_is_refused_by_itself() {
+    let Some(program) = program() else { return };
+    let servers = Servers::one(&program, &users(&["a", "b"]));
+    // Both are there, so that nothing is refused for want of it.
+    for feed in ["a", "b"] {
+        let feed = Feed::new(feed, &servers.urls());
+        let publisher = ready(&feed, Party::Publisher).await;
+        commit_alone(&publisher, &[feed.close("A-USD", 1)])
+            .await
+            .unwrap();
+    }
+    let (publish, subscribe) = of_feed("a");
+    for party in Party::ALL {
+        let user = |feed: &str| format!("{feed}-{}", party.as_str());
+        let mut stranger = Raw::connect(&servers.urls()[0], &user("b"), "pw");
+        for subject in &publish {
+            check_publish(&mut stranger, subject);
+        }
+        for subject in &subscribe {
+            check_subscribe(&mut stranger, subject);
+        }
+        for subject in [
+            "$JS.API.STREAM.NAMES",
+            "$JS.API.STREAM.LIST",
+            "$JS.API.INFO",
+        ] {
+            check_publish(&mut stranger, subject);
+        }
+        check_subscribe(&mut stranger, ">");
+        check_subscribe(&mut stranger, "kline.*.eu.>");
+        // What is a party's own is let through to it, so that the above is about whose it is.
+        let mut own = Raw::connect(&servers.urls()[0], &user("a"), "pw");
+        for subject in permissions(&Scope::new("a", "eu").unwrap(), party).subscribe {
+            own.send(&format!("SUB {subject} 1"));
+        }
+        assert_eq!(own.says(), [""; 0]);
+    }
 }

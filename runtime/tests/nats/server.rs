@@ -25,6 +25,9 @@ pub fn program() -> Option<PathBuf> {
     found
 }
 
+/// What a server on this machine needs at most, however busy that is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// One or more servers, and what they keep.
 pub struct Servers {
     program: PathBuf,
@@ -192,5 +195,70 @@ pub fn raw_publish(url: &str, subject: &str, text: &str) -> String {
             ["HMSG", ..] => return String::new(),
             _ => {}
         }
+    }
+}
+
+/// Somebody who speaks the protocol by hand, as a user.
+pub struct Raw {
+    lines: BufReader<TcpStream>,
+}
+
+impl Raw {
+    pub fn connect(url: &str, user: &str, password: &str) -> Self {
+        let stream = TcpStream::connect(url.trim_start_matches("nats://")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut raw = Self {
+            lines: BufReader::new(stream),
+        };
+        raw.send(&format!(
+            "CONNECT {{\"verbose\":false,\"headers\":true,\"no_responders\":true,\"user\":\"{user}\",\"pass\":\"{password}\"}}"
+        ));
+        assert_eq!(raw.says(), [""; 0]);
+        raw
+    }
+
+    /// Sends a line, and what follows it.
+    pub fn send(&mut self, line: &str) {
+        let line = format!("{line}\r\n");
+        self.lines.get_mut().write_all(line.as_bytes()).unwrap();
+    }
+
+    pub fn publish(&mut self, subject: &str) {
+        self.send(&format!("PUB {subject} 0\r\n"));
+    }
+
+    /// What the server has said against all that was sent so far.
+    pub fn says(&mut self) -> Vec<String> {
+        self.send("PING");
+        let mut errors = Vec::new();
+        loop {
+            let line = self.line();
+            if line == "PONG" {
+                return errors;
+            }
+            errors.extend(line.strip_prefix("-ERR ").map(str::to_owned));
+        }
+    }
+
+    /// The subject of the next message.
+    pub fn message(&mut self) -> String {
+        loop {
+            let line = self.line();
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if let ["MSG" | "HMSG", subject, _, .., length] = words[..] {
+                // And the end of its line.
+                let mut payload = vec![0; length.parse::<usize>().unwrap() + 2];
+                self.lines.read_exact(&mut payload).unwrap();
+                return subject.to_owned();
+            }
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        let length = self.lines.read_line(&mut line).unwrap();
+        assert!(length > 0, "the server has hung up");
+        line.trim_end().to_owned()
     }
 }

@@ -28,8 +28,12 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// Runs until the stop or a trouble that no retry mends; the state says which.
 pub(super) async fn run(shared: Arc<Shared>, stop: Shutdown) {
-    let _said = SayEnd(&shared);
-    keep(&shared, &stop).await;
+    saying_end(&shared, keep(&shared, &stop)).await;
+}
+
+async fn saying_end(shared: &Shared, link: impl Future<Output = ()>) {
+    let _said = SayEnd(shared);
+    link.await;
 }
 
 /// Says that the link has ended, however it does: who waits for the bus would wait for ever otherwise.
@@ -173,5 +177,97 @@ async fn wait(shared: &Shared, why: &str, backoff: &mut Backoff, stop: &Shutdown
     tokio::select! {
         () = sleep(delay) => {}
         () = stop.requested() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use wire::Scope;
+
+    use super::super::metrics::Counts;
+    use super::super::{NatsArgs, NatsBroker, Party};
+    use super::*;
+    use crate::tasks::{OnExit, Tasks};
+    use crate::telemetry::Metrics;
+
+    #[derive(Debug, Parser)]
+    struct Words {
+        #[command(flatten)]
+        nats: NatsArgs,
+    }
+
+    fn shared() -> Arc<Shared> {
+        // Nobody listens there.
+        let words = ["x", "--nats-url", "nats://127.0.0.1:1"];
+        let words = Words::try_parse_from(words).unwrap();
+        let options = words.nats.options(Party::Publisher).unwrap();
+        let scope = Scope::new("test", "local").unwrap();
+        let counts = Counts::register(&Metrics::new());
+        Arc::new(Shared::new(scope, options, counts))
+    }
+
+    /// A broker with this for its link.
+    fn broker<F>(link: impl FnOnce(Arc<Shared>) -> F) -> NatsBroker
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let shared = shared();
+        let (tasks, _stop) = Tasks::new("nats");
+        tasks.spawn("link", OnExit::Log, link(Arc::clone(&shared)));
+        NatsBroker { shared, tasks }
+    }
+
+    /// An hour of a clock that is moved on whenever everything waits.
+    async fn ends<T>(future: impl Future<Output = T>) -> T {
+        let ended = timeout(Duration::from_secs(3_600), future).await;
+        ended.unwrap_or_else(|_| panic!("it waits for ever"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_a_failure() {
+        let broker = broker(async |shared| {
+            shared.set_state(NatsState::Ready);
+            saying_end(&shared, async { panic!("a fault") }).await;
+        });
+        assert_eq!(ends(broker.failed()).await, NatsError::Panicked);
+        assert!(!broker.is_ready() && !ends(broker.reached()).await);
+        // Nothing that comes later takes it back.
+        broker.shared.set_state(NatsState::Stopped);
+        assert_eq!(ends(broker.failed()).await, NatsError::Panicked);
+        ends(broker.drain()).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_is_cut_has_stopped() {
+        let broker = broker(async |shared| saying_end(&shared, std::future::pending()).await);
+        let mut states = broker.state();
+        tokio::task::yield_now().await;
+        drop(broker);
+        let stopped = states.wait_for(|state| *state == NatsState::Stopped);
+        ends(stopped).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_does_not_wait_for_a_link_that_is_stuck() {
+        ends(broker(async |_| std::future::pending().await).drain()).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_link_hears_of_a_failure_elsewhere() {
+        let broker = broker(async |shared| run(shared, Shutdown::new()).await);
+        let mut states = broker.state();
+        let is_tried =
+            |state: &NatsState| matches!(state, NatsState::Connecting { error: Some(_) });
+        ends(states.wait_for(is_tried)).await.unwrap();
+        broker
+            .shared
+            .fail("streams", NatsError::Denied(String::new()));
+        let failed = NatsState::Failed(NatsError::Denied(String::new()));
+        // The group's stop is none of this link's; it has ended by itself.
+        broker.tasks.shutdown().trigger();
+        let link = broker.tasks.run_until_stopped(Duration::from_secs(60));
+        ends(link).await.unwrap();
+        assert_eq!(*states.borrow(), failed);
     }
 }
