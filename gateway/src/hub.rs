@@ -152,6 +152,18 @@ impl Hub {
         taken
     }
 
+    /// The closes that come from now on are of another log, whose topics are numbered anew. Epochs begin again too: the
+    /// owners' own clocks made them, and none of the old log's can come with a close any more.
+    pub(crate) fn handle_other_log(&mut self) {
+        self.epochs.clear();
+        self.held.clear();
+        for id in 0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX) {
+            if self.entries[id as usize].stream.handle_other_log() {
+                self.mark(id);
+            }
+        }
+    }
+
     /// Shows open bars that have waited long enough for their close.
     pub(crate) fn handle_time(&mut self, now_ms: u64) {
         while let Some(&(since_ms, id)) = self.held.first()
