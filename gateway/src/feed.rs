@@ -82,7 +82,7 @@ impl Feed {
         heard.handle_bar(bar);
     }
 
-    /// The log was made anew: its numbers begin again, and owners may too.
+    /// The log was made anew: its topics are numbered from their beginning, by owners that are yet to be heard.
     pub(crate) fn handle_other_log(&mut self) {
         for heard in self.instruments.values_mut() {
             heard.epoch = None;

@@ -4,13 +4,11 @@
 //! Bars are gathered first and flushed in one pass over the connections that they concern: a connection is
 //! woken once a flush, not once a topic.
 
-use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
-use runtime::broker::BarMessage;
 use runtime::telemetry::Tracer;
 use slab::Slab;
 use wire::Instrument;
@@ -30,6 +28,9 @@ use crate::{liveness, native};
 
 /// What its connections ask of the log.
 mod asks;
+
+/// Closes, and the news that they are of another log.
+mod closes;
 
 /// What bounds a shard and its connections.
 #[derive(Debug, Clone, Copy)]
@@ -242,33 +243,6 @@ impl Shard {
             self.handle_drain(over);
         }
         (bars > 0).then_some(began)
-    }
-
-    fn handle_closes(&mut self, closes: VecDeque<BarMessage>) {
-        for message in closes {
-            let taken = self.hub.handle_close(&message.bar, &message.json);
-            let traced = &mut self.work.traced;
-            traced.handle_taken(&mut self.hub, &message, taken);
-            self.count_once(taken);
-        }
-    }
-
-    /// What comes next is of another log. What has come of the old one is written first, to whoever can be written to.
-    fn handle_other_log(&mut self) {
-        self.spread();
-        self.visit();
-        self.hub.handle_other_log();
-        for (key, conn) in &mut self.conns {
-            conn.outbox.handle_other_log();
-            queue(&mut self.visits, conn, key);
-        }
-    }
-
-    /// Every shard's hub takes every bar and decides alike, so that one of them counts for all.
-    fn count_once(&self, taken: crate::hub::Taken) {
-        if self.place.index == 0 {
-            self.metrics.taken(taken);
-        }
     }
 
     fn handle_arrival(&mut self, arrival: Arrival) {

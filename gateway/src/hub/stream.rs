@@ -133,25 +133,17 @@ impl Stream {
         Taken::Shown
     }
 
-    /// Forgets the closes and all that their numbers say: those that come are of another log. An open bar of an owner
-    /// after the one that closed last is of the other log already, and stays; a held one is shown, as the close that it
-    /// waits for may have come under another number. True if it was.
-    pub(super) fn handle_other_log(&mut self) -> bool {
+    /// Forgets the closes and all that their numbers say: those that come are of another log. Open bars stay where they
+    /// are of an owner after the one that closed last, who is of the other log already.
+    pub(super) fn handle_other_log(&mut self) {
         let epoch = self.ring.back().map(|close| close.bar.epoch);
         let is_new = |open: &Encoded| epoch.is_some_and(|epoch| epoch < open.bar.epoch);
-        let held = self.held.take().map(|held| held.bar).filter(is_new);
-        let open = self.open.take().filter(is_new);
-        let version = self.version;
         *self = Self {
-            open,
-            version,
+            open: self.open.take().filter(is_new),
+            version: self.version,
+            held: self.held.take().filter(|held| is_new(&held.bar)),
             ..Self::default()
         };
-        let is_held = held.is_some();
-        if let Some(bar) = held {
-            self.show(bar);
-        }
-        is_held
     }
 
     /// Shows an open bar that has been held for `hold_max_ms`; true if it did.
