@@ -1,6 +1,11 @@
 //! Garbage on the bus: counted, dropped, and nobody's trouble.
 
+use std::net::SocketAddr;
+
 use cluster::wait::PATIENCE;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Feed, built, goes_on, publish};
 
@@ -74,10 +79,46 @@ async fn clients_see_nothing_of_it() {
     let second =
         cluster::Checker::start("later", later.listen, topics, cluster::Persistence::Stays);
     goes_on(&second).await;
+    // It has had no close of before it began: for who comes back with those it asks the log, past all of it.
+    let topic = "kline:1s:BTC-USDT";
+    let closes = resumed(later.listen, topic, 1, 5).await;
+    assert_eq!(closes, [2, 3, 4, 5, 6]);
+    for text in garbage {
+        publish(nats, subjects[0].1, text).await;
+    }
+    // The newest is garbage, as long as no close comes after it.
+    let closes = resumed(later.listen, topic, 1, 5).await;
+    assert_eq!(closes, [2, 3, 4, 5, 6]);
+    assert_eq!(later.metric("ws_missed_total").await, 0);
     assert_eq!(
         later.process.terminate(PATIENCE).await.unwrap().code(),
         Some(0)
     );
+}
+
+/// The first numbers that a client gets who has the closes up to `after`.
+async fn resumed(gateway: SocketAddr, topic: &str, after: u64, count: usize) -> Vec<u64> {
+    let read = async {
+        let url = format!("ws://{gateway}/ws");
+        let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        let request = json!({"op": "subscribe", "topics": [topic], "after": {topic: after}});
+        let request = Message::text(request.to_string());
+        socket.send(request).await.unwrap();
+        let mut numbers = Vec::new();
+        while numbers.len() < count {
+            let Message::Text(text) = socket.next().await.unwrap().unwrap() else {
+                continue;
+            };
+            for line in text.as_str().lines() {
+                let object: Value = serde_json::from_str(line).unwrap();
+                assert!(object["op"] == "ok" || object["op"] == "bar", "{object}");
+                let closed = object["closed"] == true && numbers.len() < count;
+                numbers.extend(object["close_no"].as_u64().filter(|_| closed));
+            }
+        }
+        numbers
+    };
+    tokio::time::timeout(PATIENCE, read).await.unwrap()
 }
 
 #[tokio::test]
