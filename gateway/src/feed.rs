@@ -82,6 +82,14 @@ impl Feed {
         heard.handle_bar(bar);
     }
 
+    /// The log was made anew: its topics are numbered from their beginning, by owners that are yet to be heard.
+    pub(crate) fn handle_other_log(&mut self) {
+        for heard in self.instruments.values_mut() {
+            heard.epoch = None;
+            heard.intervals.clear();
+        }
+    }
+
     fn heard(&mut self, bar: &Bar) -> &mut Heard {
         self.instruments.entry(bar.instrument.clone()).or_default()
     }
@@ -208,6 +216,22 @@ mod tests {
         let mut feed = Feed::new(30_000);
         feed.handle_open(at(0), &open(&mut btc, i64::MAX));
         assert_eq!(report(&feed, 1).age, Some(1));
+    }
+
+    #[test]
+    fn a_log_that_was_made_anew_has_its_own_numbers() {
+        let mut feed = Feed::new(30_000);
+        let mut btc = Stream::new("kline:1m:BTC-USDT");
+        (btc.epoch, btc.close_no) = (7, 40);
+        feed.handle_open(at(0), &open(&mut btc, 1));
+        feed.handle_close(&btc.close(), false);
+        feed.handle_other_log();
+        (btc.epoch, btc.close_no) = (3, 0);
+        feed.handle_close(&btc.close(), false);
+        feed.handle_open(at(1), &open(&mut btc, 2));
+        let got = report(&feed, 1);
+        assert_eq!((got.epoch, got.fenced, got.closes), (Some(3), 0, 2));
+        assert_eq!(got.intervals[0].close_no, 1);
     }
 
     #[test]

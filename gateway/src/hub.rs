@@ -4,7 +4,7 @@
 //! [`Hub::poll_joined`] and [`Hub::poll_dirty`] once a flush; then each outbox reads what it needs.
 #![deny(clippy::disallowed_methods)]
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -46,6 +46,8 @@ pub(crate) struct Hub {
     names: HashMap<Topic, TopicId>,
     /// Highest epoch seen in open bars, by instrument.
     epochs: HashMap<Instrument, u64>,
+    /// Instruments whose epoch is of before the log was made anew, and that have had no close since.
+    unproven: HashSet<Instrument>,
     /// Streams that have moved since the last flush, in the order in which they did.
     dirty: Vec<u32>,
     /// Streams with a held open bar, by the time since when.
@@ -78,6 +80,7 @@ impl Hub {
             entries: Vec::new(),
             names: HashMap::new(),
             epochs: HashMap::new(),
+            unproven: HashSet::new(),
             dirty: Vec::new(),
             held: BTreeSet::new(),
             wildcards: IndexMap::new(),
@@ -144,12 +147,28 @@ impl Hub {
 
     /// Takes a committed close or amendment. It is never fenced: it is committed.
     pub(crate) fn handle_close(&mut self, bar: &Arc<Bar>, json: &Bytes) -> Taken {
+        if self.unproven.remove(&bar.instrument) {
+            self.epochs.insert(bar.instrument.clone(), bar.epoch);
+        }
         let id = self.learn(&bar.topic, &bar.instrument, bar.interval);
         let entry = &mut self.entries[id as usize];
         let held = entry.stream.held_since_ms();
         let taken = entry.stream.handle_close(bar, json, self.ring_len);
         self.settle(id, held, taken);
         taken
+    }
+
+    /// The closes that come from now on are of another log, whose topics are numbered anew. An instrument's epochs hold
+    /// until its first close: they rise with the time, but the clock of the host that has it now may be behind.
+    pub(crate) fn handle_other_log(&mut self) {
+        self.unproven = self.epochs.keys().cloned().collect();
+        for entry in &mut self.entries {
+            entry.stream.handle_other_log();
+        }
+        let entries = &self.entries;
+        let is_held =
+            |&(since, id): &(u64, u32)| entries[id as usize].stream.held_since_ms() == Some(since);
+        self.held.retain(is_held);
     }
 
     /// Shows open bars that have waited long enough for their close.

@@ -39,6 +39,9 @@ pub(crate) struct Contents {
     /// The newest open bar of each stream that has moved; as many as there are streams at most. By subject, not by
     /// topic: while a configuration changes two venues may both give a symbol its short topic.
     pub(crate) opens: IndexMap<Subject, BarMessage>,
+    /// The log was made anew since the last look: first come these, of the old one; then all numbers are forgotten;
+    /// then come `closes`.
+    pub(crate) old_closes: Option<VecDeque<BarMessage>>,
     /// Closes, in the log's order; [`CLOSES_MAX`] at most.
     pub(crate) closes: VecDeque<BarMessage>,
     /// What the log has answered; one a connection at most.
@@ -124,6 +127,15 @@ impl Inbox {
         })
     }
 
+    /// The closes that are put from now on are of another log than those before.
+    pub(crate) fn put_other_log(&self) {
+        self.put(|contents| {
+            let closes = std::mem::take(&mut contents.closes);
+            // Of a log that came and went since the last look nobody needs to hear.
+            contents.old_closes.get_or_insert(closes);
+        });
+    }
+
     /// Whether closes can be put without nearing the bound.
     pub(crate) fn has_room(&self) -> bool {
         self.lock().contents.closes.len() <= CLOSES_MAX / 2
@@ -184,6 +196,7 @@ impl Contents {
     fn is_empty(&self) -> bool {
         self.arrivals.is_empty()
             && self.opens.is_empty()
+            && self.old_closes.is_none()
             && self.closes.is_empty()
             && self.replies.is_empty()
             && self.drain.is_none()
@@ -255,6 +268,31 @@ mod tests {
         assert_eq!(put(3), 3);
         let closes = inbox.take().closes;
         assert_eq!((closes.len(), closes[0].bar.close_no), (CLOSES_MAX, 4));
+    }
+
+    #[test]
+    fn closes_of_two_logs_are_kept_apart() {
+        let (_poll, inbox) = inbox();
+        let mut btc = Stream::new("kline:1m:BTC-USDT");
+        let mut put = |inbox: &Inbox| inbox.put_closes([message(btc.close())].into_iter());
+        put(&inbox);
+        for _ in 0..2 {
+            inbox.put_other_log();
+            put(&inbox);
+        }
+        let close_nos = |closes: &VecDeque<BarMessage>| -> Vec<u64> {
+            closes.iter().map(|close| close.bar.close_no).collect()
+        };
+        let Contents {
+            old_closes, closes, ..
+        } = inbox.take();
+        assert_eq!(old_closes.as_ref().map(close_nos), Some(vec![1]));
+        assert_eq!(close_nos(&closes), [3]);
+        // By itself it is something to look at.
+        inbox.put_other_log();
+        assert!(!inbox.sleep());
+        assert_eq!(inbox.take().old_closes.map(|closes| closes.len()), Some(0));
+        assert!(inbox.take().old_closes.is_none());
     }
 
     #[test]

@@ -162,12 +162,14 @@ impl Intake {
     /// Passes on closes, for good.
     pub(crate) async fn run_closes(self) {
         let mut retry = Backoff::new(RETRY, fastrand::Rng::new());
-        let mut from = self.closes_from;
+        let mut from = self.closes_from.clone();
         let mut order = Order::default();
         loop {
             let filter = SubjectFilter::all(Kind::Committed, &self.scope);
-            match self.broker.subscribe_closes(filter, from).await {
+            match self.broker.subscribe_closes(filter, from.clone()).await {
                 Ok(mut bars) => {
+                    // Before the first close too: of another log it is to be told then, and nothing is to be skipped.
+                    from = CloseStart::After(bars.place());
                     self.first_word.closes.trigger();
                     let Err(Closed { .. }) = self
                         .pass_closes(bars.as_mut(), &mut from, &mut order, &mut retry)
@@ -176,14 +178,37 @@ impl Intake {
                 }
                 Err(error) => {
                     tell(&error, "closes", &retry);
-                    // The log was made anew. Its topics' close_no go on, so that the hub knows what it has.
-                    if matches!(error, SubscribeError::Ahead { .. }) {
-                        from = CloseStart::First;
-                        order.numbers.handle_jump();
+                    match error {
+                        // Its topics are numbered anew: nothing that is known of the old numbers says anything of them.
+                        SubscribeError::OtherLog => {
+                            from = CloseStart::First;
+                            self.begin_anew(&mut order);
+                        }
+                        // The log has lost its last closes. Its topics go on from there under the same numbers, so that
+                        // the hub knows what it has.
+                        SubscribeError::Ahead { .. } => {
+                            from = CloseStart::First;
+                            order.numbers.handle_jump();
+                        }
+                        SubscribeError::Kind(_)
+                        | SubscribeError::Unavailable(_)
+                        | SubscribeError::Denied(_) => {}
                     }
                 }
             }
             tokio::time::sleep(retry.next_delay()).await;
+        }
+    }
+
+    /// Forgets the numbers of a log that was made anew, here and in every shard.
+    fn begin_anew(&self, order: &mut Order) {
+        tracing::warn!(
+            "the log of closes was made anew: its topics are numbered from their beginning"
+        );
+        order.numbers = Numbers::default();
+        self.heard.lock().handle_other_log();
+        for inbox in self.inboxes.iter() {
+            inbox.put_other_log();
         }
     }
 
@@ -209,9 +234,7 @@ impl Intake {
                 closes.iter_mut().map(|close| &mut close.message),
             );
             self.metrics.received_closes(closes.len());
-            if let Some(last) = closes.last() {
-                *from = CloseStart::After(last.sequence);
-            }
+            *from = CloseStart::After(bars.place());
             self.check(order, &mut closes);
             for inbox in self.inboxes.iter() {
                 let messages = closes.iter().map(|close| close.message.clone());

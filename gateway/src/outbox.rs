@@ -131,6 +131,18 @@ impl Outbox {
         self.wake_next();
     }
 
+    /// The hub's closes are of another log from now on: owes each that comes, whatever number was next. What had not
+    /// been sent of the old one's is owed no more, as nobody has it.
+    pub(crate) fn handle_other_log(&mut self) {
+        self.replays.cancel_all();
+        for sub in &mut self.subs {
+            sub.handle_other_log();
+        }
+        for at in 0..self.subs.len() {
+            self.mark(self.subs[at].topic);
+        }
+    }
+
     /// Lets the next replay begin, if none has its turn.
     fn wake_next(&mut self) {
         if let Some(topic) = self.replays.poll_next()

@@ -29,6 +29,9 @@ use crate::{liveness, native};
 /// What its connections ask of the log.
 mod asks;
 
+/// Closes, and the news that they are of another log.
+mod closes;
+
 /// What bounds a shard and its connections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -211,6 +214,7 @@ impl Shard {
         let Contents {
             arrivals,
             opens,
+            old_closes,
             closes,
             replies,
             drain,
@@ -219,12 +223,11 @@ impl Shard {
             self.handle_arrival(arrival);
         }
         let bars = opens.len() + closes.len();
-        for message in closes {
-            let taken = self.hub.handle_close(&message.bar, &message.json);
-            let traced = &mut self.work.traced;
-            traced.handle_taken(&mut self.hub, &message, taken);
-            self.count_once(taken);
+        if let Some(old_closes) = old_closes {
+            self.handle_closes(old_closes);
+            self.handle_other_log();
         }
+        self.handle_closes(closes);
         for message in opens.into_values() {
             let taken = self
                 .hub
@@ -240,13 +243,6 @@ impl Shard {
             self.handle_drain(over);
         }
         (bars > 0).then_some(began)
-    }
-
-    /// Every shard's hub takes every bar and decides alike, so that one of them counts for all.
-    fn count_once(&self, taken: crate::hub::Taken) {
-        if self.place.index == 0 {
-            self.metrics.taken(taken);
-        }
     }
 
     fn handle_arrival(&mut self, arrival: Arrival) {

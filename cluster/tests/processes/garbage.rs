@@ -1,8 +1,14 @@
 //! Garbage on the bus: counted, dropped, and nobody's trouble.
 
-use cluster::wait::PATIENCE;
+use std::net::SocketAddr;
 
-use crate::support::{Feed, built, goes_on, publish};
+use cluster::wait::PATIENCE;
+use cluster::{Checker, NatsServer, Persistence, ports};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{Feed, Place, assignment, built, goes_on, publish};
 
 const CLOSED: &str = include_str!("../../../wire/tests/golden/bar-closed.json");
 const OPEN: &str = include_str!("../../../wire/tests/golden/bar-open-quiet-long.json");
@@ -78,6 +84,73 @@ async fn clients_see_nothing_of_it() {
         later.process.terminate(PATIENCE).await.unwrap().code(),
         Some(0)
     );
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_gets_its_closes_past_all_of_it() {
+    if !built() {
+        return;
+    }
+    let (place, nats) = (Place::new(), NatsServer::start().await.unwrap());
+    // Makes the log, and has no exchange that it could close a bar of.
+    let nowhere = assignment(ports::free().unwrap(), 5);
+    let file = place.replace("assignment.json", nowhere.as_bytes());
+    let mut maker = place.marketdata(&nats.url(), &file, &[]);
+    maker.ready().await;
+    maker.process.terminate(PATIENCE).await.unwrap();
+    let (topic, subject) = ("kline:1s:BTC-USDT", "bar.it.local.binance-spot.1s.BTC-USDT");
+    let garbage = ["nonsense", CLOSED, OPEN];
+    for text in garbage {
+        publish(nats.address(), subject, text).await;
+    }
+    let (_exchange, exchange) = place.exchange().await;
+    let file = place.replace("assignment.json", assignment(exchange, 6).as_bytes());
+    let mut marketdata = place.marketdata(&nats.url(), &file, &[]);
+    marketdata.ready().await;
+    let mut gateway = place.gateway(&nats.url(), &[]);
+    gateway.ready().await;
+    let topics = crate::support::topics();
+    let names = topics.iter().map(ToString::to_string).collect();
+    let client = Checker::start("it", gateway.listen, names, Persistence::Stays);
+    let wait = client.wait_for_closes(&topics, client.now(), 3, PATIENCE);
+    wait.await.unwrap();
+    // One that has just begun has had none of them: it asks the log, whose oldest message of the topic is garbage, and
+    // the second time, until a close comes, the newest too.
+    let mut later = place.gateway(&nats.url(), &[]);
+    later.ready().await;
+    for _ in 0..2 {
+        assert_eq!(resumed(later.listen, topic, 1, 3).await, [2, 3, 4]);
+        for text in garbage {
+            publish(nats.address(), subject, text).await;
+        }
+    }
+    assert_eq!(later.metric("ws_missed_total").await, 0);
+    assert_eq!(client.violations(), []);
+}
+
+/// The first numbers that a client gets who has the closes up to `after`.
+async fn resumed(gateway: SocketAddr, topic: &str, after: u64, count: usize) -> Vec<u64> {
+    let read = async {
+        let url = format!("ws://{gateway}/ws");
+        let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        let request = json!({"op": "subscribe", "topics": [topic], "after": {topic: after}});
+        let request = Message::text(request.to_string());
+        socket.send(request).await.unwrap();
+        let mut numbers = Vec::new();
+        while numbers.len() < count {
+            let Message::Text(text) = socket.next().await.unwrap().unwrap() else {
+                continue;
+            };
+            for line in text.as_str().lines() {
+                let object: Value = serde_json::from_str(line).unwrap();
+                assert!(object["op"] == "ok" || object["op"] == "bar", "{object}");
+                let closed = object["closed"] == true && numbers.len() < count;
+                numbers.extend(object["close_no"].as_u64().filter(|_| closed));
+            }
+        }
+        numbers
+    };
+    tokio::time::timeout(PATIENCE, read).await.unwrap()
 }
 
 #[tokio::test]

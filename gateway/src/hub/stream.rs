@@ -133,6 +133,19 @@ impl Stream {
         Taken::Shown
     }
 
+    /// Forgets the closes and all that their numbers say: those that come are of another log. Open bars stay where they
+    /// are of an owner after the one that closed last, who is of the other log already.
+    pub(super) fn handle_other_log(&mut self) {
+        let epoch = self.ring.back().map(|close| close.bar.epoch);
+        let is_new = |open: &Encoded| epoch.is_some_and(|epoch| epoch < open.bar.epoch);
+        *self = Self {
+            open: self.open.take().filter(is_new),
+            version: self.version,
+            held: self.held.take().filter(|held| is_new(&held.bar)),
+            ..Self::default()
+        };
+    }
+
     /// Shows an open bar that has been held for `hold_max_ms`; true if it did.
     pub(super) fn handle_time(&mut self, now_ms: u64, hold_max_ms: u64) -> bool {
         let late = self

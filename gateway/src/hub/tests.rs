@@ -341,3 +341,89 @@ fn an_open_bar_does_not_wait_for_a_close_that_is_not_committed() {
     assert_eq!(fixture.give(30, btc.open()), Taken::Shown);
     assert_eq!(fixture.got(), ["open 2.3"]);
 }
+
+#[test]
+fn another_log_has_its_own_numbers_and_is_the_open_bars_of_its_owners() {
+    let mut fixture = Fixture::new(4);
+    let mut btc = Stream::new(BTC);
+    let mut eth = Stream::new("kline:1m:ETH-USDT");
+    let first = fixture_closes(&mut btc, 9);
+    for close in first {
+        fixture.give(0, close);
+    }
+    fixture.give(0, eth.close());
+    fixture.give(0, eth.open());
+    fixture.give(0, btc.open());
+    // Its new owner is heard before the new log is.
+    (btc.epoch, btc.close_no) = (2, 0);
+    let of_new_owner = btc.open();
+    fixture.give(0, of_new_owner);
+    fixture.hub.handle_other_log();
+    let text = |hub: &mut Hub, name: &str| {
+        let id = hub.find(&topic(name)).unwrap();
+        let text = hub.open_text(id);
+        let bar = text.map(|text| Bar::decode(&text).unwrap());
+        (
+            bar.map(|bar| bar.epoch),
+            hub.closed_text(id).is_some(),
+            hub.next_close_no(id),
+        )
+    };
+    assert_eq!(text(&mut fixture.hub, BTC), (Some(2), false, None));
+    // That of the old one bears a number of the old log.
+    assert_eq!(
+        text(&mut fixture.hub, "kline:1m:ETH-USDT"),
+        (None, false, None)
+    );
+    assert_eq!(fixture.give(0, btc.close()), Taken::Shown);
+    assert_eq!(text(&mut fixture.hub, BTC).2, NonZeroU64::new(2));
+}
+
+fn fixture_closes(stream: &mut Stream, count: usize) -> Vec<Bar> {
+    (0..count).map(|_| stream.close()).collect()
+}
+
+#[test]
+fn an_owner_whose_clock_is_behind_is_heard_after_its_first_close_in_another_log() {
+    let mut hub = Hub::new(4, 500);
+    let mut btc = Stream::new(BTC);
+    btc.epoch = 9;
+    give(&mut hub, 0, btc.close());
+    give(&mut hub, 0, btc.open());
+    hub.handle_other_log();
+    (btc.epoch, btc.close_no) = (3, 0);
+    // It might be one that was replaced long ago.
+    assert_eq!(give(&mut hub, 0, btc.open()), Taken::Fenced);
+    assert_eq!(give(&mut hub, 0, btc.close()), Taken::Shown);
+    assert_eq!(give(&mut hub, 0, btc.open()), Taken::Shown);
+    // From then on it is as ever.
+    btc.epoch = 2;
+    assert_eq!(give(&mut hub, 0, btc.close()), Taken::Shown);
+    assert_eq!(give(&mut hub, 0, btc.open()), Taken::Fenced);
+}
+
+#[test]
+fn what_is_held_is_let_go_in_time_when_the_log_becomes_another() {
+    let mut hub = Hub::new(4, 500);
+    let mut btc = Stream::new(BTC);
+    let mut eth = Stream::new("kline:1m:ETH-USDT");
+    for stream in [&mut btc, &mut eth] {
+        give(&mut hub, 0, stream.close());
+        stream.epoch = 2;
+        stream.close();
+    }
+    eth.epoch = 1;
+    assert_eq!(give(&mut hub, 100, btc.open()), Taken::Held);
+    assert_eq!(give(&mut hub, 50, eth.open()), Taken::Held);
+    hub.handle_other_log();
+    // That of the old owner is gone, and nobody waits for it.
+    assert_eq!(hub.deadline_ms(), Some(600));
+    hub.handle_time(600);
+    assert_eq!(hub.deadline_ms(), None);
+    let shown = |hub: &mut Hub, name: &str| {
+        let id = hub.find(&topic(name)).unwrap();
+        hub.open_text(id).is_some()
+    };
+    assert!(shown(&mut hub, BTC));
+    assert!(!shown(&mut hub, "kline:1m:ETH-USDT"));
+}

@@ -3,8 +3,8 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use runtime::broker::{
-    CheckpointSubject, Commit, CommitError, Committed, PublishError, ReadError, Replay,
-    StoredCheckpoint,
+    CheckpointSubject, ClosePlace, Commit, CommitError, Committed, LogId, PublishError, ReadError,
+    Replay, StoredCheckpoint,
 };
 use wire::{Bar, Subject};
 
@@ -25,26 +25,42 @@ enum Give {
     Opens(Vec<Bar>),
     /// These sequences are gone.
     Lagged(u64, u64),
+    /// The log is removed and made again, and the subscription ends.
+    OtherLog,
+}
+
+fn ahead() -> SubscribeError {
+    SubscribeError::Ahead { after: 9, last: 1 }
 }
 
 /// A bus that does as it is told, and whose subscriptions end.
 #[derive(Default)]
 struct Scripted {
-    /// One entry a subscription to come; an error if `None`.
-    scripts: Mutex<VecDeque<Option<Script>>>,
+    /// One entry a subscription to come.
+    scripts: Mutex<VecDeque<Result<Script, SubscribeError>>>,
     asked: Mutex<Vec<CloseStart>>,
     log: Arc<Mutex<Log>>,
 }
 
 /// Makes the closes that it gives.
 struct Log {
+    number: u64,
     stream: Stream,
     sequence: u64,
+}
+
+/// A place in one of the logs, which are numbered from 1.
+fn place(log: u64, sequence: u64) -> ClosePlace {
+    ClosePlace {
+        log: LogId::new(&log.to_string()),
+        sequence,
+    }
 }
 
 impl Default for Log {
     fn default() -> Self {
         Self {
+            number: 1,
             stream: Stream::new("kline:1m:BTC-USDT"),
             sequence: 0,
         }
@@ -62,13 +78,12 @@ fn message(bar: Bar) -> BarMessage {
 
 impl Scripted {
     fn play(&self) -> Result<Box<Playing>, SubscribeError> {
-        match self.scripts.lock().unwrap().pop_front() {
-            Some(Some(script)) => Ok(Box::new(Playing {
-                script: script.into(),
-                log: Arc::clone(&self.log),
-            })),
-            _ => Err(SubscribeError::Ahead { after: 9, last: 1 }),
-        }
+        let script = self.scripts.lock().unwrap().pop_front();
+        let script = script.unwrap_or_else(|| Err(ahead()))?;
+        Ok(Box::new(Playing {
+            script: script.into(),
+            log: Arc::clone(&self.log),
+        }))
     }
 }
 
@@ -161,14 +176,29 @@ impl CloseSubscription for Playing {
                 });
                 Ok(Drained::Closes)
             }
-            Some(Give::Lagged(from, to)) => Ok(Drained::Lagged { from, to }),
+            Some(Give::Lagged(from, to)) => {
+                self.log.lock().unwrap().sequence = to;
+                Ok(Drained::Lagged { from, to })
+            }
+            Some(Give::OtherLog) => {
+                let mut log = self.log.lock().unwrap();
+                log.number += 1;
+                log.sequence = 0;
+                (log.stream.close_no, log.stream.epoch) = (0, 2);
+                Err(Closed)
+            }
             _ => Err(Closed),
         }
+    }
+
+    fn place(&self) -> ClosePlace {
+        let log = self.log.lock().unwrap();
+        place(log.number, log.sequence)
     }
 }
 
 /// An intake with one shard's inbox, on a bus that plays these scripts and then has nothing more.
-fn intake(scripts: Vec<Option<Script>>) -> (Intake, Arc<Scripted>, mio::Poll) {
+fn intake(scripts: Vec<Result<Script, SubscribeError>>) -> (Intake, Arc<Scripted>, mio::Poll) {
     let poll = mio::Poll::new().unwrap();
     let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
     let broker = Arc::new(Scripted {
@@ -195,10 +225,10 @@ const A_WHILE: Duration = Duration::from_secs(60);
 #[tokio::test(start_paused = true)]
 async fn closes_are_taken_up_where_they_were_left() {
     let (intake, broker, _poll) = intake(vec![
-        None,
-        Some(vec![Give::Closes(2), Give::Closes(1)]),
-        None,
-        Some(vec![Give::Lagged(4, 9), Give::Closes(1)]),
+        Err(ahead()),
+        Ok(vec![Give::Closes(2), Give::Closes(1)]),
+        Err(ahead()),
+        Ok(vec![Give::Lagged(4, 9), Give::Closes(1)]),
     ]);
     let inbox = intake.inboxes[0].clone();
     let _ = tokio::time::timeout(A_WHILE, intake.run_closes()).await;
@@ -206,10 +236,10 @@ async fn closes_are_taken_up_where_they_were_left() {
     let expect = [
         CloseStart::First,
         CloseStart::First,
-        CloseStart::After(3),
-        // The bus said that this place is beyond its log's end: it is another log.
+        CloseStart::After(place(1, 3)),
+        // The bus said that this place is beyond its log's end.
         CloseStart::First,
-        CloseStart::After(4),
+        CloseStart::After(place(1, 10)),
     ];
     assert_eq!(asked, expect);
     let close_nos: Vec<u64> = inbox
@@ -222,16 +252,60 @@ async fn closes_are_taken_up_where_they_were_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_that_was_made_anew_is_read_from_its_beginning_and_its_numbers_are_new() {
+    let (intake, broker, _poll) = intake(vec![
+        Ok(vec![Give::Closes(3), Give::OtherLog]),
+        Err(SubscribeError::OtherLog),
+        Ok(vec![Give::Closes(2), Give::Closes(3), Give::OtherLog]),
+        Err(SubscribeError::OtherLog),
+        // Nothing was given of this one before it was made anew too.
+        Ok(vec![Give::OtherLog]),
+        Err(SubscribeError::OtherLog),
+        Ok(vec![Give::Closes(1)]),
+    ]);
+    let (inbox, metrics) = (intake.inboxes[0].clone(), intake.metrics.clone());
+    let (heard, scope) = (intake.heard.clone(), intake.scope.clone());
+    let _ = tokio::time::timeout(A_WHILE, intake.run_closes()).await;
+    let asked = broker.asked.lock().unwrap()[..8].to_vec();
+    let expect = [
+        CloseStart::First,
+        CloseStart::After(place(1, 3)),
+        CloseStart::First,
+        CloseStart::After(place(2, 5)),
+        CloseStart::First,
+        CloseStart::After(place(3, 0)),
+        CloseStart::First,
+        CloseStart::After(place(4, 1)),
+    ];
+    assert_eq!(asked, expect);
+    let close_nos = |closes: &VecDeque<BarMessage>| -> Vec<u64> {
+        closes.iter().map(|close| close.bar.close_no).collect()
+    };
+    // Nobody looked meanwhile: of the logs between nothing is left.
+    let contents = inbox.take();
+    let old_closes = contents.old_closes.as_ref().map(close_nos);
+    assert_eq!(old_closes, Some(vec![1, 2, 3]));
+    assert_eq!(close_nos(&contents.closes), [1]);
+    assert_eq!(
+        (metrics.breaks.get(), metrics.refused_bars("duplicate")),
+        (0, 0)
+    );
+    let report = heard.report(&scope);
+    assert_eq!((report.totals.closes, report.totals.breaks), (9, 0));
+    assert_eq!(report.instruments[0].intervals[0].close_no, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn breaks_are_counted_and_what_came_before_is_dropped() {
     let (intake, _broker, _poll) = intake(vec![
-        Some(vec![
+        Ok(vec![
             Give::Closes(2),
             Give::Again,
             Give::BeyondHole(3),
             Give::BeyondHole(1),
             Give::Closes(1),
         ]),
-        Some(vec![Give::Lagged(8, 9), Give::BeyondHole(2), Give::Again]),
+        Ok(vec![Give::Lagged(8, 9), Give::BeyondHole(2), Give::Again]),
     ]);
     let (inbox, metrics) = (intake.inboxes[0].clone(), intake.metrics.clone());
     let (heard, scope) = (intake.heard.clone(), intake.scope.clone());
@@ -265,7 +339,7 @@ async fn breaks_are_logged_once_in_a_while() {
 #[tokio::test(start_paused = true)]
 async fn the_first_word_is_of_both_kinds_of_bars() {
     let opens = vec![Stream::new("kline:1m:BTC-USDT").open()];
-    let (intake, _broker, _poll) = intake(vec![Some(vec![Give::Opens(opens)]), Some(Vec::new())]);
+    let (intake, _broker, _poll) = intake(vec![Ok(vec![Give::Opens(opens)]), Ok(Vec::new())]);
     let word = intake.first_word.clone();
     let heard = async || {
         tokio::time::timeout(A_WHILE, word.requested())
@@ -284,9 +358,9 @@ async fn open_bars_reach_the_shards_and_the_catalogue_across_subscriptions() {
     let mut eth = Stream::new("kline:1m:ETH-USDT");
     let (first, second) = (btc.open(), btc.open());
     let (intake, _broker, _poll) = intake(vec![
-        Some(vec![Give::Opens(vec![first])]),
-        None,
-        Some(vec![Give::Opens(vec![second.clone(), eth.open()])]),
+        Ok(vec![Give::Opens(vec![first])]),
+        Err(ahead()),
+        Ok(vec![Give::Opens(vec![second.clone(), eth.open()])]),
     ]);
     let (inbox, catalogue) = (intake.inboxes[0].clone(), intake.catalogue.clone());
     let _ = tokio::time::timeout(A_WHILE, intake.run_opens()).await;
@@ -307,7 +381,7 @@ async fn a_shard_that_is_behind_slows_the_intake_but_does_not_stop_it() {
     let batch = 1_000;
     let batches = 70;
     let script = (0..batches).map(|_| Give::Closes(batch)).collect();
-    let (intake, _broker, _poll) = intake(vec![Some(script)]);
+    let (intake, _broker, _poll) = intake(vec![Ok(script)]);
     let inbox = intake.inboxes[0].clone();
     let metrics = intake.metrics.clone();
     let _ = tokio::time::timeout(A_WHILE, intake.run_closes()).await;
@@ -322,7 +396,7 @@ async fn a_shard_that_is_behind_slows_the_intake_but_does_not_stop_it() {
 async fn a_shard_that_is_late_but_not_too_late_loses_nothing() {
     let (batch, batches) = (1_000, 70);
     let script = (0..batches).map(|_| Give::Closes(batch)).collect();
-    let (intake, _broker, _poll) = intake(vec![Some(script)]);
+    let (intake, _broker, _poll) = intake(vec![Ok(script)]);
     let inbox = intake.inboxes[0].clone();
     let metrics = intake.metrics.clone();
     let mut taken = 0;

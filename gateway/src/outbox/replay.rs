@@ -157,6 +157,16 @@ impl Replays {
         }
     }
 
+    /// No replay is wanted any more.
+    pub(super) fn cancel_all(&mut self) {
+        if let Some(queue) = &mut self.0 {
+            queue.waiting.clear();
+            if let Some(topic) = queue.current.as_ref().map(|replay| replay.topic) {
+                self.cancel(topic);
+            }
+        }
+    }
+
     /// Takes the answer to the question in flight; gives the topic that has moved by it.
     pub(super) fn handle_answer(&mut self, answer: Answer) -> Option<TopicId> {
         let queue = self.0.as_mut()?;

@@ -88,6 +88,12 @@ impl Sub {
         };
     }
 
+    /// No number says anything any more: the first close that comes decides.
+    pub(super) fn handle_other_log(&mut self) {
+        (self.next, self.claim) = (None, None);
+        (self.doubted, self.waits) = (false, false);
+    }
+
     fn next(&self) -> u64 {
         self.next.map_or(0, NonZeroU64::get)
     }

@@ -189,3 +189,35 @@ fn a_drained_connection_gets_what_it_is_owed_and_one_that_comes_late_is_refused(
     };
     assert!(inbox.put_arrival(late).is_err());
 }
+
+#[test]
+fn what_has_come_of_the_old_log_is_written_before_what_comes_of_another() {
+    let mut fixture = Fixture::new(&options());
+    let mut btc = Stream::new(BTC);
+    let known = btc.clone().open();
+    fixture
+        .shard
+        .hub
+        .learn(&known.topic, &known.instrument, known.interval);
+    let subscribe =
+        r#"{"op":"subscribe","topics":["kline:1m:BTC-USDT"],"after":{"kline:1m:BTC-USDT":0}}"#;
+    let mut client = fixture.arrive(subscribe);
+    // All of it at one look.
+    fixture.give([btc.close(), btc.close()]);
+    fixture.inbox.put_other_log();
+    (btc.close_no, btc.epoch) = (0, 2);
+    fixture.give([btc.close()]);
+    fixture.pass();
+    drop(fixture);
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).unwrap();
+    let text = String::from_utf8_lossy(&got);
+    let closes: Vec<&str> = text
+        .split("\"close_no\":")
+        .skip(1)
+        .filter_map(|rest| rest.split(",\"seq").next())
+        .collect();
+    let expect = ["1,\"epoch\":1", "2,\"epoch\":1", "1,\"epoch\":2"];
+    assert_eq!(closes, expect);
+    assert!(!text.contains("missed"), "{text}");
+}

@@ -50,6 +50,8 @@ enum Step {
     Away(bool),
     /// The log keeps so many of a topic's closes.
     Forget(usize, usize),
+    /// The log is made anew, with other owners, and the shard hears of it.
+    OtherLog,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -70,6 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (client, 1..4usize).prop_map(|(client, len)| Step::Answer(client, len)),
         1 => any::<bool>().prop_map(Step::Away),
         1 => (topic, 0..6usize).prop_map(|(topic, count)| Step::Forget(topic, count)),
+        1 => Just(Step::OtherLog),
     ]
 }
 
@@ -216,6 +219,27 @@ impl World {
             Step::Answer(client, len) => self.answer(client, len),
             Step::Away(away) => self.log.away = away,
             Step::Forget(topic, count) => self.log.keep(self.ids[topic], count),
+            Step::OtherLog => self.make_log_anew(),
+        }
+    }
+
+    fn make_log_anew(&mut self) {
+        self.step(&Step::ArriveCloses(usize::MAX));
+        let away = self.log.away;
+        self.log = Log {
+            away,
+            ..Log::default()
+        };
+        for stream in &mut self.streams {
+            (stream.close_no, stream.epoch) = (0, stream.epoch + 1);
+        }
+        self.hub.handle_other_log();
+        for outbox in &mut self.outboxes {
+            outbox.handle_other_log();
+        }
+        for seen in self.seen.values_mut() {
+            (seen.next, seen.from) = (None, 1);
+            (seen.missed, seen.twice_to) = (0, 0);
         }
     }
 

@@ -29,6 +29,7 @@ pub(crate) struct Stream {
     instrument: Instrument,
     start_no: i64,
     close_no: u64,
+    epoch: u64,
     seq: u64,
     price: u64,
 }
@@ -43,6 +44,7 @@ impl Stream {
             topic,
             start_no: 1,
             close_no: 0,
+            epoch: 1,
             seq: 0,
             price: 100,
         }
@@ -63,6 +65,13 @@ impl Stream {
         bar
     }
 
+    /// Another owner begins the numbers anew, some bars later.
+    pub(crate) fn begin_anew(&mut self) {
+        self.epoch += 1;
+        self.close_no = 0;
+        self.start_no += 5;
+    }
+
     fn bar(&self, closed: bool) -> Bar {
         let price = Price::parse(self.price.to_string().as_bytes()).unwrap();
         Bar {
@@ -75,7 +84,7 @@ impl Stream {
             rev: 0,
             completeness: Completeness::Quiet,
             close_no: self.close_no,
-            epoch: 1,
+            epoch: self.epoch,
             seq: self.seq,
             event_time_ms: 0,
             publish_time_ms: 0,

@@ -14,6 +14,9 @@ mod live;
 /// Coming back, with a log behind the ring.
 mod resume;
 
+/// A log of closes that is made anew.
+mod renewal;
+
 /// The binary.
 mod binary;
 

@@ -128,7 +128,11 @@ pub enum SubscribeError {
     /// A filter for other traffic.
     #[error(transparent)]
     Kind(#[from] WrongKind),
-    /// The place to resume from is beyond the log's end: it belongs to another log.
+    /// The place to resume from is of a log that is not there any more: another one was made since, whose topics are
+    /// numbered anew.
+    #[error("cannot resume: the log of closes was made anew")]
+    OtherLog,
+    /// The place to resume from is beyond the log's end: the log has lost its last closes.
     #[error("cannot resume after {after}: the log ends at {last}")]
     Ahead {
         /// Where the reader was.

@@ -5,6 +5,8 @@
 //! `close_no` goes up by one, and which readers resume by sequence. [`Broker`](crate::broker::Broker) says what both must
 //! keep; a shared contract suite (feature `contract`) checks every implementation of it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use wire::{Subject, SubjectFilter};
 
@@ -104,7 +106,8 @@ pub trait Broker: Send + Sync + 'static {
     /// says [`Drained::Lagged`], and a reader that has been away finds by `close_no` which topics went on without it.
     ///
     /// # Errors
-    /// When the filter is not for committed closes, the place is beyond the log's end, or the bus is away.
+    /// When the filter is not for committed closes, the place is of another log or beyond the log's end, or the bus is
+    /// away.
     async fn subscribe_closes(
         &self,
         filter: SubjectFilter,
@@ -160,17 +163,43 @@ pub trait CloseSubscription: Send {
         max: usize,
         into: &mut Vec<SequencedClose>,
     ) -> Result<Drained, Closed>;
+
+    /// Behind what was given so far: [`CloseStart::After`] it another subscription goes on with what comes next.
+    fn place(&self) -> ClosePlace;
+}
+
+/// Which log it is. Two logs of one name, of which the second was made after the first was removed or lost, have
+/// two; nothing is said of their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogId(Arc<str>);
+
+impl LogId {
+    /// By whatever the bus tells its logs apart by.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+/// A place in a log of closes. Sequences mean something in their own log only: one that was made anew begins with 1
+/// again, and is soon as long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosePlace {
+    /// Of which log.
+    pub log: LogId,
+    /// The last sequence before it; 0 at the log's beginning.
+    pub sequence: u64,
 }
 
 /// Where a subscription to closes begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CloseStart {
     /// With what is committed from now on.
     Next,
     /// With the oldest that is held.
     First,
-    /// After this sequence, to resume.
-    After(u64),
+    /// After this place, to resume.
+    After(ClosePlace),
 }
 
 /// What a drain of closes found.

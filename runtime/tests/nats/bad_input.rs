@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use futures_util::FutureExt;
 use runtime::broker::nats::{NatsError, NatsState, Party};
 use runtime::broker::{
-    Broker, CloseStart, CommitError, PublishError, SubscribeError, commit_alone,
+    Broker, CloseStart, CommitError, PublishError, SequencedClose, SubscribeError, commit_alone,
 };
 use wire::subject::Kind;
 
@@ -213,4 +213,55 @@ async fn garbage_is_counted_and_dropped() {
         .find(|line| line.contains("kind=\"open\"}") && line.contains("garbage"));
     let count: u64 = line.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
     assert!((3..=6).contains(&count), "{count}");
+}
+
+#[tokio::test]
+async fn garbage_between_closes_hides_none_of_them() {
+    let Some(program) = program() else { return };
+    let servers = Servers::one(&program, "");
+    let feed = Feed::new("between", &servers.urls());
+    let broker = feed.ready("--nats-replicas 1").await;
+    let url = &servers.urls()[0];
+    let garbage = || {
+        let answer = raw_publish(url, "bar.between.eu.coinbase.1s.A-USD", "garbage");
+        assert!(answer.contains("\"seq\""), "{answer}");
+    };
+    let subject = feed.close("A-USD", 1).subject;
+    let read = async |after: u64| {
+        let replay = broker.closes_after(&subject, after, 100).await.unwrap();
+        let numbers = |close: &SequencedClose| close.message.bar.close_no;
+        let closes: Vec<u64> = replay.closes.iter().map(numbers).collect();
+        (closes, replay.missed, replay.newest)
+    };
+    let check = async |newest: u64| {
+        for after in [0, 1, newest / 2, newest - 1, newest, newest + 1] {
+            let expect: Vec<u64> = (after + 1..=newest).take(100).collect();
+            let expect = (expect, None, Some(newest));
+            assert_eq!(read(after).await, expect, "{after} of {newest}");
+        }
+    };
+    garbage();
+    // Nothing that was ever numbered.
+    assert_eq!(read(0).await, (vec![], None, None));
+    garbage();
+    commit_alone(&broker, &[feed.close("A-USD", 1)])
+        .await
+        .unwrap();
+    // The oldest is garbage; then the newest is too, and what lies between.
+    check(1).await;
+    for half in 0..40 {
+        let closes = [half * 2 + 2, half * 2 + 3].map(|close_no| feed.close("A-USD", close_no));
+        commit_alone(&broker, &closes).await.unwrap();
+        garbage();
+    }
+    check(81).await;
+    // More in a row than a page has.
+    for _ in 0..600 {
+        garbage();
+    }
+    check(81).await;
+    commit_alone(&broker, &[feed.close("A-USD", 82)])
+        .await
+        .unwrap();
+    check(82).await;
 }

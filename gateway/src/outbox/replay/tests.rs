@@ -47,6 +47,15 @@ impl Fixture {
         on_the_way
     }
 
+    /// The log is made anew, and the hub hears of it.
+    fn make_log_anew(&mut self, stream: &mut Stream) {
+        self.log = Log::default();
+        stream.close_no = 0;
+        stream.epoch += 1;
+        self.hub.handle_other_log();
+        self.outboxes[0].handle_other_log();
+    }
+
     fn listen(&mut self, name: &str, after: Option<u64>) {
         let id = self.id(name);
         self.outboxes[0].subscribe(&self.hub, id, after);
@@ -273,4 +282,47 @@ fn a_replay_is_bounded_and_what_is_older_is_missed() {
     check(0);
     // The hub has had no close: the log says how many there are.
     check(1);
+}
+
+#[test]
+fn whoever_listens_gets_all_closes_of_a_log_that_was_made_anew() {
+    // Fewer than the old one had, and more; in the ring, and beyond it.
+    for count in [1, 3, 9] {
+        let mut fixture = Fixture::new(2);
+        let mut btc = Stream::new(BTC);
+        fixture.commit(&mut btc, 5, 0);
+        fixture.listen(BTC, Some(4));
+        assert_eq!(fixture.got(), ["close 5"]);
+        fixture.make_log_anew(&mut btc);
+        assert!(fixture.got().is_empty());
+        fixture.commit(&mut btc, count, 0);
+        give(&mut fixture.hub, 0, btc.open());
+        let count = count as u64;
+        let mut expect = closes(1..=count);
+        expect.push(format!("open {}.1", count + 6));
+        assert_eq!(fixture.got(), expect);
+    }
+}
+
+#[test]
+fn a_replay_of_a_log_that_was_made_anew_is_given_up() {
+    let mut fixture = Fixture::new(2);
+    let (mut btc, mut eth) = (Stream::new(BTC), Stream::new(ETH));
+    fixture.commit(&mut btc, 9, 0);
+    fixture.commit(&mut eth, 9, 0);
+    fixture.listen(BTC, Some(0));
+    // Its turn has not come.
+    fixture.listen(ETH, Some(0));
+    let (_, asks) = fixture.frame();
+    let answer = fixture.log.answer(&asks[0], 3);
+    fixture.make_log_anew(&mut btc);
+    (eth.close_no, eth.epoch) = (0, 2);
+    fixture.commit(&mut btc, 4, 0);
+    fixture.commit(&mut eth, 1, 0);
+    spread(&mut fixture.hub, &mut fixture.outboxes);
+    // One question is in flight at most: what it brings is of the old log.
+    assert_eq!(fixture.frame(), (closes(1..=1), Vec::new()));
+    fixture.outboxes[0].handle_answer(answer);
+    assert_eq!(fixture.got(), closes(1..=4));
+    assert!(fixture.outboxes[0].replays.0.is_none(), "nothing is kept");
 }

@@ -15,9 +15,9 @@ use wire::{
 };
 
 use crate::broker::{
-    self, BarMessage, CheckpointSubject, CheckpointWrite, CloseStart, CloseSubscription, Commit,
-    CommitError, Committed, Drained, OpenSubscription, SequencedClose, StoredCheckpoint,
-    commit_alone,
+    self, BarMessage, CheckpointSubject, CheckpointWrite, ClosePlace, CloseStart,
+    CloseSubscription, Commit, CommitError, Committed, Drained, OpenSubscription, SequencedClose,
+    StoredCheckpoint, commit_alone,
 };
 
 /// The bus under test and the scope that the cases use.
@@ -155,6 +155,12 @@ impl Bus {
 
     pub(super) async fn read(&self, from: CloseStart) -> Box<dyn CloseSubscription> {
         self.read_some(self.all(Kind::Committed), from).await
+    }
+
+    /// Behind a sequence of the log that is there now.
+    pub(super) async fn after(&self, sequence: u64) -> CloseStart {
+        let log = self.read(CloseStart::First).await.place().log;
+        CloseStart::After(ClosePlace { log, sequence })
     }
 
     pub(super) async fn read_some(

@@ -10,7 +10,8 @@ use wire::subject::Kind;
 
 use super::bars::{BTC_1M, BTC_1S, Bus, ETH_1S, USD_1S, shown_close, take};
 use crate::broker::{
-    BATCH_MAX, CloseStart, Closed, CommitError, SequencedClose, SubscribeError, WrongKind,
+    BATCH_MAX, ClosePlace, CloseStart, Closed, CommitError, LogId, SequencedClose, SubscribeError,
+    WrongKind,
 };
 
 pub(super) fn shown(closes: &[SequencedClose]) -> Vec<(String, u64)> {
@@ -139,9 +140,9 @@ pub(super) async fn readers_begin_where_they_ask(bus: Bus) {
     let mut readers = Vec::new();
     for (from, expect) in [
         (CloseStart::First, vec![1, 2, 3, 4]),
-        (CloseStart::After(0), vec![1, 2, 3, 4]),
-        (CloseStart::After(sequences[1]), vec![3, 4]),
-        (CloseStart::After(sequences[2]), vec![4]),
+        (bus.after(0).await, vec![1, 2, 3, 4]),
+        (bus.after(sequences[1]).await, vec![3, 4]),
+        (bus.after(sequences[2]).await, vec![4]),
         (CloseStart::Next, vec![4]),
     ] {
         readers.push((bus.read(from).await, expect));
@@ -154,26 +155,45 @@ pub(super) async fn readers_begin_where_they_ask(bus: Bus) {
 }
 
 pub(super) async fn a_reader_resumes_by_sequence(bus: Bus) {
-    bus.commit(&bus.closes(BTC_1S, 1..=10)).await;
-    let mut after = 0;
+    let end = bus.commit(&bus.closes(BTC_1S, 1..=10)).await;
+    let mut from = CloseStart::First;
     let mut seen = Vec::new();
     while seen.len() < 10 {
         // A new subscription each time, as after a restart.
-        let mut reader = bus.read(CloseStart::After(after)).await;
+        let mut reader = bus.read(from).await;
         let closes = take(&mut *reader, 1, 3).await;
-        after = closes.last().map_or(after, |close| close.sequence);
+        let last = closes.last().map_or(0, |close| close.sequence);
+        let place = reader.place();
+        // Between the last that was given and the next that comes.
+        assert!((last..=end).contains(&place.sequence), "{last} {place:?}");
+        from = CloseStart::After(place);
         seen.extend(numbers(&closes));
     }
     assert_eq!(seen, Vec::from_iter(1..=10));
+    // One that has been given nothing has a place too: what comes is not lost to it.
+    let place = bus.read(CloseStart::Next).await.place();
+    bus.commit(&bus.closes(BTC_1S, 11..=12)).await;
+    let mut reader = bus.read(CloseStart::After(place)).await;
+    assert_eq!(numbers(&take(&mut *reader, 2, 10).await), [11, 12]);
+}
+
+pub(super) async fn a_place_in_another_log_is_refused(bus: Bus) {
+    let last = bus.commit(&bus.closes(BTC_1S, 1..=3)).await;
+    // Whatever its sequence: within the log, at its end, beyond it.
+    for sequence in [0, 1, last, last + 1] {
+        let log = LogId::new("another");
+        let from = CloseStart::After(ClosePlace { log, sequence });
+        let refused = bus.broker.subscribe_closes(bus.all(Kind::Committed), from);
+        assert_eq!(refused.await.err(), Some(SubscribeError::OtherLog));
+    }
 }
 
 pub(super) async fn a_place_beyond_the_end_is_refused(bus: Bus) {
     let last = bus.commit(&bus.closes(BTC_1S, 1..=3)).await;
     let filter = bus.all(Kind::Committed);
     let after = last + 1;
-    let refused = bus
-        .broker
-        .subscribe_closes(filter, CloseStart::After(after));
+    let from = bus.after(after).await;
+    let refused = bus.broker.subscribe_closes(filter, from);
     let expect = SubscribeError::Ahead { after, last };
     assert_eq!(refused.await.err(), Some(expect));
 }

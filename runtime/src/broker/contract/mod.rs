@@ -13,6 +13,8 @@ mod leases;
 
 mod open;
 
+mod renewal;
+
 mod retention;
 
 mod traces;
@@ -79,6 +81,7 @@ where
         closes::readers_begin_where_they_ask,
         closes::a_reader_resumes_by_sequence,
         closes::a_place_beyond_the_end_is_refused,
+        closes::a_place_in_another_log_is_refused,
         closes::a_dropped_drain_loses_nothing,
         closes::a_waiting_reader_is_woken,
         closes::replay_of_one_topic,
@@ -111,6 +114,17 @@ where
         }
     }
     cases![retention::replay_says_what_has_aged_out];
+}
+
+/// Runs the case of a log that is made anew under its readers, on an empty bus of this scope. `renew` removes the log
+/// and makes it again, as what removes a feed and a publisher that starts after it do.
+///
+/// # Panics
+/// When the case fails.
+pub async fn run_renewal(scope: Scope, bus: Arc<dyn AnyBus>, renew: impl AsyncFnOnce()) {
+    let bus = Bus::new(bus, scope);
+    let case = renewal::readers_of_the_old_log_are_told(bus, renew);
+    within("renewal::readers_of_the_old_log_are_told", case).await;
 }
 
 /// Closes a bus under test holds: few, so that a case can outrun them.

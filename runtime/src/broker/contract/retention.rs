@@ -32,12 +32,12 @@ pub(super) async fn a_reader_that_falls_off_is_told_what_it_lost(bus: Bus) {
     assert_eq!(numbers(&closes), Vec::from_iter(8..=HELD + 7));
     // One that resumes from too far back is told the same, down to a single close.
     for after in [4, 6] {
-        let mut late = bus.read(CloseStart::After(after)).await;
+        let mut late = bus.read(bus.after(after).await).await;
         let drained = late.drain(10, &mut into).await.expect("not closed");
         let (from, to) = (after + 1, 7);
         assert_eq!(drained, Drained::Lagged { from, to });
     }
-    let mut level = bus.read(CloseStart::After(7)).await;
+    let mut level = bus.read(bus.after(7).await).await;
     assert_eq!(numbers(&take(&mut *level, 1, 1).await), [8]);
     // The first that is held is no loss to who asks for that.
     let mut first = bus.read(CloseStart::First).await;
@@ -53,7 +53,7 @@ pub(super) async fn a_reader_that_falls_off_finds_the_oldest_of_its_topic(bus: B
     bus.commit(&bus.closes(BTC_1S, 2..=HELD + 7)).await;
     // The other topic keeps what it has; this one goes on with its oldest, and nothing is said of the rest.
     for (from, expect) in [
-        (CloseStart::After(after), Vec::from_iter(8..=HELD + 7)),
+        (bus.after(after).await, Vec::from_iter(8..=HELD + 7)),
         (
             CloseStart::First,
             [1].into_iter().chain(8..=HELD + 7).collect(),

@@ -8,11 +8,13 @@ use wire::SubjectFilter;
 
 use super::log::{CloseLog, Found};
 use super::open::lock;
-use crate::broker::{CloseSubscription, Closed, Drained, SequencedClose};
+use crate::broker::{ClosePlace, CloseSubscription, Closed, Drained, LogId, SequencedClose};
 
 /// A cursor into the shared log. It holds nothing of it, so that a slow reader costs nothing.
 pub(super) struct MemoryCloses {
     pub(super) filter: SubjectFilter,
+    /// Which log it reads.
+    pub(super) id: LogId,
     /// Sequence to read next.
     pub(super) next: u64,
     pub(super) log: Arc<Mutex<CloseLog>>,
@@ -30,7 +32,13 @@ impl CloseSubscription for MemoryCloses {
         loop {
             // Marked as seen before the look: a commit after the look then wakes the wait.
             self.last.borrow_and_update();
-            let found = lock(&self.log).poll_read(&self.filter, self.next, max.max(1), into);
+            let found = {
+                let log = lock(&self.log);
+                if *log.id() != self.id {
+                    return Err(Closed);
+                }
+                log.poll_read(&self.filter, self.next, max.max(1), into)
+            };
             match found {
                 Found::Closes { next } => {
                     self.next = next;
@@ -43,6 +51,13 @@ impl CloseSubscription for MemoryCloses {
                 Found::Nothing { next } => self.next = next,
             }
             self.last.changed().await.map_err(|_| Closed)?;
+        }
+    }
+
+    fn place(&self) -> ClosePlace {
+        ClosePlace {
+            log: self.id.clone(),
+            sequence: self.next - 1,
         }
     }
 }

@@ -7,13 +7,14 @@ use wire::{Subject, SubjectFilter};
 
 use crate::broker::error::CommitError;
 use crate::broker::{
-    BarMessage, CheckpointSubject, CheckpointWrite, Commit, Committed, Replay, SequencedClose,
-    StoredCheckpoint,
+    BarMessage, CheckpointSubject, CheckpointWrite, Commit, Committed, LogId, Replay,
+    SequencedClose, StoredCheckpoint,
 };
 
 /// The newest closes of all topics in the order of their commits, and what the next ones must keep.
 #[derive(Debug)]
 pub(super) struct CloseLog {
+    id: LogId,
     closes_max: usize,
     topics_max: usize,
     /// Sequence of the first in `closes`, or of the next commit if that is empty.
@@ -45,8 +46,9 @@ pub(super) enum Found {
 }
 
 impl CloseLog {
-    pub(super) fn new(closes_max: usize, topics_max: usize) -> Self {
+    pub(super) fn new(id: LogId, closes_max: usize, topics_max: usize) -> Self {
         Self {
+            id,
             closes_max,
             topics_max,
             first_sequence: 1,
@@ -55,6 +57,16 @@ impl CloseLog {
             checkpoints: HashMap::new(),
             checkpoint_sequence: 0,
         }
+    }
+
+    /// An empty one with the same bounds.
+    pub(super) fn made_anew(&self, id: LogId) -> Self {
+        Self::new(id, self.closes_max, self.topics_max)
+    }
+
+    /// Which one it is.
+    pub(super) fn id(&self) -> &LogId {
+        &self.id
     }
 
     /// Sequence of the oldest close held; of the next commit if none is.

@@ -13,9 +13,9 @@ use self::closes::MemoryCloses;
 use self::log::CloseLog;
 use self::open::{OpenBars, lock};
 use super::{
-    BarMessage, Broker, CheckpointSubject, CloseStart, CloseSubscription, Commit, CommitError,
-    Committed, LeaseEntry, LeaseError, Leases, OpenSubscription, PublishError, ReadError, Replay,
-    StoredCheckpoint, SubscribeError, WrongKind,
+    BarMessage, Broker, CheckpointSubject, ClosePlace, CloseStart, CloseSubscription, Commit,
+    CommitError, Committed, LeaseEntry, LeaseError, Leases, LogId, OpenSubscription, PublishError,
+    ReadError, Replay, StoredCheckpoint, SubscribeError, WrongKind,
 };
 
 mod closes;
@@ -58,6 +58,11 @@ pub struct MemoryBroker {
     leases: Mutex<LeaseTable>,
 }
 
+/// A log's own name.
+fn new_log_id() -> LogId {
+    LogId::new(&format!("{:016x}", fastrand::u64(..)))
+}
+
 type LeaseTable = HashMap<(Scope, ShardId), LeaseEntry>;
 
 impl MemoryBroker {
@@ -70,10 +75,23 @@ impl MemoryBroker {
         } = options;
         Self {
             open: Arc::new(OpenBars::new(subjects_max)),
-            log: Arc::new(Mutex::new(CloseLog::new(closes_max, subjects_max))),
+            log: Arc::new(Mutex::new(CloseLog::new(
+                new_log_id(),
+                closes_max,
+                subjects_max,
+            ))),
             last: watch::Sender::new(0),
             leases: Mutex::default(),
         }
+    }
+
+    /// Replaces the log by an empty one, as when a feed's streams are removed and made again: closes, their numbers
+    /// and checkpoints are gone, and readers of the old one get [`super::Closed`]. Open bars and leases stay.
+    pub fn make_log_anew(&self) {
+        let mut log = lock(&self.log);
+        *log = log.made_anew(new_log_id());
+        drop(log);
+        self.last.send_replace(0);
     }
 
     /// How many subscriptions to open bars are alive.
@@ -137,20 +155,23 @@ impl Broker for MemoryBroker {
         from: CloseStart,
     ) -> Result<Box<dyn CloseSubscription>, SubscribeError> {
         WrongKind::check(Kind::Committed, filter.kind)?;
-        let (first, last) = {
+        let (id, first, last) = {
             let log = lock(&self.log);
-            (log.first_sequence(), log.last_sequence())
+            (log.id().clone(), log.first_sequence(), log.last_sequence())
         };
         let next = match from {
             CloseStart::Next => last + 1,
             CloseStart::First => first,
-            CloseStart::After(after) if after > last => {
+            CloseStart::After(place) if place.log != id => return Err(SubscribeError::OtherLog),
+            CloseStart::After(ClosePlace { sequence, .. }) if sequence > last => {
+                let after = sequence;
                 return Err(SubscribeError::Ahead { after, last });
             }
-            CloseStart::After(after) => after + 1,
+            CloseStart::After(ClosePlace { sequence, .. }) => sequence + 1,
         };
         Ok(Box::new(MemoryCloses {
             filter,
+            id,
             next,
             log: Arc::clone(&self.log),
             last: self.last.subscribe(),

@@ -51,6 +51,14 @@ async fn passes_the_contract() {
 }
 
 #[tokio::test]
+async fn a_log_can_be_made_anew() {
+    let bus = Arc::new(broker(20, 10));
+    let renewed = Arc::clone(&bus);
+    let renew = async || renewed.make_log_anew();
+    contract::run_renewal(scope(), bus, renew).await;
+}
+
+#[tokio::test]
 async fn a_dropped_subscription_is_freed() {
     let bus = broker(10, 10);
     let open = SubjectFilter::all(Kind::Open, &scope());

@@ -16,7 +16,8 @@ use super::session::{ApiFailure, RequestError, Session};
 use super::shared::Shared;
 use super::streams;
 use crate::broker::{
-    BarMessage, CloseStart, CloseSubscription, Closed, Drained, SequencedClose, SubscribeError,
+    BarMessage, ClosePlace, CloseStart, CloseSubscription, Closed, Drained, LogId, SequencedClose,
+    SubscribeError,
 };
 
 /// Closes that wait for their reader, at about 1.2 KB each. The log keeps the rest.
@@ -29,13 +30,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Place {
     filter: SubjectFilter,
     /// The log, by the time of its making.
-    created: String,
+    log: LogId,
     /// The sequence to read next.
     next: u64,
 }
 
 pub(super) struct NatsCloses {
     queue: mpsc::Receiver<SequencedClose>,
+    place: ClosePlace,
 }
 
 /// Finds the place, and makes both ends of a subscription.
@@ -53,21 +55,30 @@ pub(super) async fn subscribe(
     let info = streams::log_info(&session, shared).await;
     let info = info.map_err(SubscribeError::Unavailable)?;
     let last = info.state.last_seq;
-    let next = match from {
-        CloseStart::Next => last + 1,
-        CloseStart::First => 1,
-        CloseStart::After(after) if after > last => {
+    let log = LogId::new(&info.created);
+    let sequence = match from {
+        CloseStart::Next => last,
+        CloseStart::First => 0,
+        // Looked at first: by its length alone a log that was made anew cannot be told.
+        CloseStart::After(place) if place.log != log => return Err(SubscribeError::OtherLog),
+        CloseStart::After(ClosePlace { sequence, .. }) if sequence > last => {
+            let after = sequence;
             return Err(SubscribeError::Ahead { after, last });
         }
-        CloseStart::After(after) => after + 1,
+        CloseStart::After(ClosePlace { sequence, .. }) => sequence,
     };
     let place = Place {
         filter,
-        created: info.created,
-        next,
+        log: log.clone(),
+        next: sequence + 1,
     };
     let (give, queue) = mpsc::channel(QUEUE_MAX);
-    Ok((NatsCloses { queue }, place, give))
+    let place_given = ClosePlace { log, sequence };
+    let reader = NatsCloses {
+        queue,
+        place: place_given,
+    };
+    Ok((reader, place, give))
 }
 
 #[async_trait]
@@ -79,8 +90,16 @@ impl CloseSubscription for NatsCloses {
     ) -> Result<Drained, Closed> {
         match self.queue.recv_many(into, max.max(1)).await {
             0 => Err(Closed),
-            _ => Ok(Drained::Closes),
+            _ => {
+                let last = into.last().map(|close| close.sequence);
+                self.place.sequence = last.unwrap_or(self.place.sequence);
+                Ok(Drained::Closes)
+            }
         }
+    }
+
+    fn place(&self) -> ClosePlace {
+        self.place.clone()
     }
 }
 
@@ -109,7 +128,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut place: Place, give: mpsc::Sende
         match stretch(&shared, &session, &mut place, &give).await {
             End::Unread => return,
             End::OtherLog => {
-                tracing::error!(
+                tracing::warn!(
                     stream = shared.names.closes,
                     "the log of closes was made anew: a reader of the old one has nothing to go on with"
                 );
@@ -150,7 +169,7 @@ async fn stretch(
         }
     };
     match streams::log_info(session, shared).await {
-        Ok(info) if info.created != place.created => return End::OtherLog,
+        Ok(info) if LogId::new(&info.created) != place.log => return End::OtherLog,
         Ok(_) => {}
         Err(why) => return End::Again(why),
     }

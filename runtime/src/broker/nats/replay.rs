@@ -3,6 +3,8 @@
 //! The topic's first and last message bound the search; its numbers rise by one with each of its messages, so that
 //! their places are guessed by rule of three and met in a few steps. What is found is then read in one go from any
 //! replica; that it may be behind shows by the topic's last message, which the leader has told.
+//!
+//! Whoever may publish may put what is no bar between them. It has a place and no number, and is passed over.
 
 use std::sync::Arc;
 
@@ -44,12 +46,16 @@ pub(super) async fn closes_after(
         text: subject.to_string(),
     };
     let stream = &shared.names.closes;
-    let newest = last(shared, &session, stream, &search.text).await;
-    let Some(newest) = search.at(newest.map_err(read_error)?)? else {
+    let end = last(shared, &session, stream, &search.text).await;
+    let Some((end, json)) = end.map_err(read_error)? else {
         return Ok(Replay::default());
     };
     let Some(oldest) = search.next_at(1).await? else {
         return Ok(Replay::default());
+    };
+    let newest = match search.at(end, &json) {
+        Some(newest) => newest,
+        None => search.last_before(oldest, end).await?,
     };
     let wanted = close_no.saturating_add(1);
     let missed = (wanted < oldest.close_no).then(|| (wanted, oldest.close_no - 1));
@@ -73,20 +79,49 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn at(&self, stored: Option<(u64, Bytes)>) -> Result<Option<At>, ReadError> {
-        let Some((sequence, json)) = stored else {
-            return Ok(None);
-        };
-        let bar = BarMessage::decode(self.subject.clone(), json);
-        let bar = bar.map_err(|error| ReadError::Unavailable(format!("{}: {error}", self.text)))?;
+    /// The message's place, if it is a bar of the topic.
+    fn at(&self, sequence: u64, json: &Bytes) -> Option<At> {
+        let bar = BarMessage::decode(self.subject.clone(), json.clone()).ok()?;
         let close_no = bar.bar.close_no;
-        Ok(Some(At { sequence, close_no }))
+        Some(At { sequence, close_no })
     }
 
-    async fn next_at(&self, sequence: u64) -> Result<Option<At>, ReadError> {
-        let stream = &self.shared.names.closes;
-        let stored = next(self.shared, self.session, stream, &self.text, sequence).await;
-        self.at(stored.map_err(read_error)?)
+    /// The topic's first bar at the sequence or after it.
+    async fn next_at(&self, mut sequence: u64) -> Result<Option<At>, ReadError> {
+        loop {
+            let stream = &self.shared.names.closes;
+            let stored = next(self.shared, self.session, stream, &self.text, sequence).await;
+            let Some((place, json)) = stored.map_err(read_error)? else {
+                return Ok(None);
+            };
+            if let Some(found) = self.at(place, &json) {
+                return Ok(Some(found));
+            }
+            // Where there is one piece of garbage there may be hundreds: they are passed in pages. A replica that is
+            // behind gives fewer, and the leader is asked for what follows.
+            sequence = place + 1;
+            let page = direct::page(self.shared, self.session, &self.text, sequence).await;
+            for (place, message) in page.map_err(ReadError::Unavailable)? {
+                if let Some(found) = self.at(place, &message.payload) {
+                    return Ok(Some(found));
+                }
+                sequence = place + 1;
+            }
+        }
+    }
+
+    /// The topic's last bar, where its last message, at `end`, is none: halves what lies between it and a bar.
+    async fn last_before(&self, bar: At, end: u64) -> Result<At, ReadError> {
+        let (mut low, mut high) = (bar, end);
+        while low.sequence + 1 < high {
+            let guess = low.sequence + (high - low.sequence) / 2;
+            match self.next_at(guess).await? {
+                // What was committed since belongs to a later question.
+                Some(found) if found.sequence < high => low = found,
+                Some(_) | None => high = guess,
+            }
+        }
+        Ok(low)
     }
 
     /// The sequence of a close shortly before the wanted one, or of it.
