@@ -160,6 +160,7 @@ impl ShardProcess {
     async fn run(mut self, shutdown: Shutdown) -> Result<(), ShardError> {
         let first = tokio::select! {
             () = shutdown.requested() => return Ok(()),
+            // What it gives counts as seen, and nothing newer does: that is carried after it.
             first = self.assigned.wait_for(Option::is_some) => match first {
                 Ok(first) => first.clone(),
                 // Whoever reads the file has ended, which stops everything.
@@ -169,7 +170,6 @@ impl ShardProcess {
         let Some(first) = first else {
             return Ok(());
         };
-        self.assigned.mark_unchanged();
         let service = self.metrics.register(|registry| {
             Service::following(self.options, &first, self.assigned, self.bus, registry)
         })?;

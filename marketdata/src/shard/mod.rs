@@ -94,6 +94,9 @@ pub(crate) struct Shard {
     lost_told: Sparse,
     waiting_told: Sparse,
     sampled: Sampled,
+    /// How often it has gone round.
+    #[cfg(test)]
+    turns: Arc<std::sync::atomic::AtomicUsize>,
 }
 
 impl Shard {
@@ -133,6 +136,8 @@ impl Shard {
             lost_told: Sparse::default(),
             waiting_told: Sparse::default(),
             sampled: Sampled::new(options.tracer.clone(), &context.intervals),
+            #[cfg(test)]
+            turns: Arc::default(),
             context,
         }
     }
@@ -149,6 +154,9 @@ impl Shard {
         let mut republish = tokio::time::interval(REPUBLISH_EVERY);
         let (mut stopping, mut is_last_told) = (false, false);
         loop {
+            #[cfg(test)]
+            self.turns
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.act_on_events();
             self.handle_inputs();
             if stopping && !is_last_told && self.owner.ledger().is_drained() {
@@ -173,7 +181,7 @@ impl Shard {
                 answer = self.ops.next() => self.handle_answer(answer)?,
                 Some(control) = self.control.recv() => self.handle_control(control),
                 () = sleep_until(wake), if wake.is_some() => {}
-                count = self.inbox.recv_many(&mut taken, TURN_LEN), if open => {
+                count = self.inbox.recv_many(&mut taken, TURN_LEN), if open && !stopping => {
                     if count == 0 {
                         // Nobody is left to bring anything.
                         self.handle_stop();
@@ -264,11 +272,11 @@ impl Shard {
     }
 
     fn handle_stop(&mut self) {
-        // What is in the inbox has come before the stop.
+        // What is in the inbox has come before the stop. It is not read again: one that is closed is always ready.
+        self.inbox.close();
         while let Ok(input) = self.inbox.try_recv() {
             self.inputs.push_back(input);
         }
-        self.inbox.close();
         self.handle_inputs();
         let now_ms = self.now_ms();
         self.owner.handle_stop(now_ms);

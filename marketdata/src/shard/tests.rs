@@ -252,6 +252,31 @@ async fn a_bus_that_never_recovers_does_not_hold_up_the_stop() {
     assert!(numbers.is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_drains_sleeps_between_its_attempts() {
+    // Its ticks of 250 ms over some seconds, and its attempts.
+    const TURNS_MAX: usize = 200;
+    let (inbox_in, inbox) = mpsc::channel(8);
+    let (shard, broker, _) = shard(vec![busy(); 1_000], inbox, WhenFull::DropNewest);
+    let (shutdown, turns) = (shard.context.shutdown.clone(), Arc::clone(&shard.turns));
+    let stop = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // It waits for the bus, which refuses everything; and its feed is still there.
+        shutdown.trigger();
+    };
+    // Time stands still while it goes round without a rest, so that it would never end.
+    let spins = std::future::poll_fn(|_| match turns.load(Ordering::Relaxed) {
+        0..TURNS_MAX => std::task::Poll::Pending,
+        turns => std::task::Poll::Ready(turns),
+    });
+    tokio::select! {
+        turns = spins => panic!("{turns} turns"),
+        (end, ()) = async { tokio::join!(shard.run(), stop) } => assert_eq!(end, Ok(())),
+    }
+    assert_eq!(broker.committed.load(Ordering::Relaxed), 0);
+    drop(inbox_in);
+}
+
 /// A day's outage is closed while more comes in. Gives how many closes were on the bus when the last input was
 /// taken, and in the end.
 async fn after_an_outage(when_full: WhenFull) -> (usize, usize) {

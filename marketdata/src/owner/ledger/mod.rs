@@ -438,11 +438,12 @@ impl Ledger {
     pub fn handle_lease_lost(&mut self, now_ms: u64) {
         self.claim = None;
         let section_max = self.options.section_max();
-        let owned = |(instrument, entry): (&Instrument, &Entry)| {
-            (entry.hold != Hold::Unowned).then(|| instrument.clone())
+        // One that was lost while it was in a batch is nobody's already; its answer will not be heard either.
+        let ours = |(instrument, entry): (&Instrument, &Entry)| {
+            (entry.hold != Hold::Unowned || entry.in_flight).then(|| instrument.clone())
         };
-        let owned: Vec<Instrument> = self.entries.iter().filter_map(owned).collect();
-        for instrument in owned {
+        let ours: Vec<Instrument> = self.entries.iter().filter_map(ours).collect();
+        for instrument in ours {
             self.change(&instrument, |entry| {
                 entry.let_go(section_max);
                 entry.look_at_ms = now_ms;

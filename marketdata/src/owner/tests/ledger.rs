@@ -395,6 +395,24 @@ fn a_moved_instrument_goes_on_at_its_old_owner_until_that_is_fenced() {
 }
 
 #[test]
+fn what_leaves_is_released_though_its_commit_was_never_answered() {
+    let mut log = Log::default();
+    let mut a = owner(&mut log);
+    a.close("BTC", "1s", 1, 0);
+    let (ticket, batch) = a.commit(1);
+    let change = a.ledger.handle_assignment(2, &assigned(6, &[], &["BTC"]));
+    change.unwrap();
+    assert_eq!(a.close("BTC", "1s", 9, 0), Accepted::Lost);
+    a.ledger.handle_lease_lost(3);
+    a.ledger.handle_commit(4, ticket, log.commit(&batch));
+    a.run(4, &mut log);
+    let released = LedgerEvent::Released {
+        instrument: instrument("BTC"),
+    };
+    assert!(a.events.contains(&released));
+}
+
+#[test]
 fn a_checkpoint_round_trips_and_garbage_takes_nothing() {
     let mut log = Log::default();
     let mut a = owner(&mut log);
