@@ -7,11 +7,10 @@ use serde_json::value::RawValue;
 use wire::{Bar, Instrument, Interval, Trade};
 
 use crate::aggregate::{
-    Closed, Config, Counters, Engine, Event, FeedIndex, Missing, OpenBar, SeriesIndex,
-    SeriesSnapshot, TradeOutcome,
+    Closed, Config, Counters, Engine, Event, FeedIndex, Missing, OpenBar, SeriesIndex, TradeOutcome,
 };
 use crate::listing::Listed;
-use crate::owner::{Snapshot, Snapshots};
+use crate::owner::{CheckpointError, Snapshot, Snapshots};
 use crate::publish::{Content, Names, Numbers};
 use crate::roster::Member;
 use crate::route::Input;
@@ -240,15 +239,12 @@ impl Core {
         &mut self,
         instrument: &Instrument,
         state: Option<&Snapshot>,
-    ) -> Result<(), serde_json::Error> {
+    ) -> Result<(), CheckpointError> {
         let Some(held) = self.of.get(instrument).map(|&series| &self.members[series]) else {
             return Ok(());
         };
         match state {
-            Some(state) => {
-                let state: SeriesSnapshot = serde_json::from_str(state.get())?;
-                self.engine.restore(held.index, &state);
-            }
+            Some(state) => self.engine.restore(held.index, &*state.state()?),
             None => self.engine.reset(held.index),
         }
         if held.connections > 0 {
@@ -268,12 +264,11 @@ impl Core {
         &mut self,
         instrument: &Instrument,
         state: &Snapshot,
-    ) -> Result<bool, serde_json::Error> {
+    ) -> Result<bool, CheckpointError> {
         let Some(held) = self.of.get(instrument).map(|&series| &self.members[series]) else {
             return Ok(true);
         };
-        let committed: SeriesSnapshot = serde_json::from_str(state.get())?;
-        if self.engine.adopt(held.index, &committed) {
+        if self.engine.adopt(held.index, &*state.state()?) {
             return Ok(true);
         }
         self.handle_restore(instrument, Some(state))?;

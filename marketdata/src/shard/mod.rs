@@ -17,7 +17,7 @@ use crate::carriage::Carriage;
 use crate::carrier::Control;
 use crate::metrics::{Metrics, Sparse};
 use crate::options::{Options, WhenFull};
-use crate::owner::{Accepted, Command, Identity, Owner, Status};
+use crate::owner::{Accepted, Command, Identity, Level, Owner, Status};
 use crate::publish::Numbers;
 use crate::route::Input;
 
@@ -52,11 +52,6 @@ const TURN_LEN: usize = 1_024;
 /// How often all open bars are sent again, for those who missed one.
 const REPUBLISH_EVERY: Duration = Duration::from_secs(10);
 
-/// Closes that wait for the bus before further ones stay in the engine, which makes them one by one and adds trades to
-/// them until they are taken out. That is what one tick closes, of four thousand instruments in four intervals at
-/// midnight. Some 250 bytes each: 4 MB.
-const WAITING_MAX: usize = 16_384;
-
 /// What a shard is made of.
 pub(crate) struct ShardContext {
     pub(crate) shard: ShardId,
@@ -87,8 +82,8 @@ pub(crate) struct Shard {
     inputs: VecDeque<Input>,
     /// To be told to the carrier: as many as there are instruments at most.
     dropped: VecDeque<Instrument>,
-    /// What the owner was told of each instrument; false where it is not in here.
-    levels: BTreeMap<Instrument, bool>,
+    /// What the owner was told of each instrument; away where it is not in here.
+    levels: BTreeMap<Instrument, Level>,
     repairs: Repairs,
     publish_told: Sparse,
     lost_told: Sparse,
@@ -227,8 +222,9 @@ impl Shard {
         }
     }
 
+    /// Whether the owner takes further closes: they stay in the engine otherwise.
     fn has_room(&self) -> bool {
-        self.owner.ledger().pending_len() < WAITING_MAX
+        !self.owner.ledger().is_full()
     }
 
     fn is_unowned(&self) -> bool {
@@ -286,17 +282,20 @@ impl Shard {
     async fn update(&mut self) {
         let now_ms = self.now_ms();
         self.repairs.ask(&mut self.core, now_ms);
-        let carried: Vec<(Instrument, bool)> = self
+        let carried: Vec<(Instrument, Level)> = self
             .core
             .carried()
             .map(|(instrument, at, series)| {
-                let is_settled = self.context.carriage.is_settled(at);
-                let is_level = is_settled && !self.repairs.is_waiting(series);
-                (instrument.clone(), is_level)
+                let level = match self.context.carriage.is_settled(at) {
+                    false => Level::Away,
+                    true if self.repairs.is_waiting(series) => Level::Filling,
+                    true => Level::Whole,
+                };
+                (instrument.clone(), level)
             })
             .collect();
-        for (instrument, is_level) in carried {
-            self.tell_level(&instrument, is_level);
+        for (instrument, level) in carried {
+            self.tell_level(&instrument, level);
         }
         self.tally.handle_counters(&self.core.counters());
         let waiting = self.owner.ledger().pending_len();
