@@ -7,11 +7,15 @@
 /// Which page is asked for when, and what the answers say. Pure.
 pub mod plan;
 
+/// Budgets that are shared.
+mod budgets;
+
 /// One HTTP request.
 mod http;
 
 /// The task.
 mod task;
 
+pub use budgets::{RestBudget, RestBudgets};
 pub use plan::RepairRequest;
 pub use task::{REQUESTS_LEN, Repairer, requests};

@@ -56,7 +56,8 @@ impl Shard {
             }
             Event::Committed(batch) => self.handle_committed(&batch),
             Event::Released { instrument } => {
-                if let Some(at) = self.core.handle_released(&instrument) {
+                if let Some((at, series)) = self.core.handle_released(&instrument) {
+                    self.repairs.handle_released(series);
                     self.context.carriage.handle_dropped(at);
                     tracing::info!(%shard, %instrument, "released");
                     self.levels.remove(&instrument);

@@ -16,6 +16,7 @@ use wire::{Interval, Scope, Side, Subject, SubjectFilter, Symbol, Trade};
 use super::*;
 use crate::listing;
 use crate::owner;
+use crate::repair::RepairRequest;
 use crate::roster::{Member, ShardChange};
 use crate::route::Place;
 
@@ -363,10 +364,9 @@ fn up(series: u32) -> Input {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_free_lease_is_taken_at_once_though_something_is_still_being_fetched() {
-    let (inbox_in, inbox) = mpsc::channel(64);
-    let (requests, mut asked) = mpsc::channel(8);
+/// Where the first series' holes are asked for.
+fn ask() -> (Ask, mpsc::Receiver<RepairRequest>) {
+    let (requests, asked) = mpsc::channel(8);
     let ask = Ask {
         place: Place {
             shard: 0,
@@ -375,6 +375,36 @@ async fn a_free_lease_is_taken_at_once_though_something_is_still_being_fetched()
         instrument: crate::venue::InstrumentIndex(0),
         requests,
     };
+    (ask, asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_fills_the_holes_of_what_is_released_is_let_go() {
+    let (_inbox_in, inbox) = mpsc::channel(8);
+    let (ask, mut asked) = ask();
+    let symbols = ["BTC-USDT"];
+    let (mut shard, ..) = shard_of(&symbols, vec![ask], Vec::new(), inbox, WhenFull::DropNewest);
+    let first = shard.control.recv().await.unwrap();
+    shard.handle_control(first);
+    assert_eq!(asked.try_recv(), Err(mpsc::error::TryRecvError::Empty));
+    let (taken, _) = oneshot::channel();
+    shard.handle_control(Control {
+        change: ShardChange {
+            generation: 1,
+            ..ShardChange::default()
+        },
+        asks: Vec::new(),
+        taken,
+    });
+    shard.act_on_events();
+    let gone = mpsc::error::TryRecvError::Disconnected;
+    assert_eq!(asked.try_recv(), Err(gone));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_free_lease_is_taken_at_once_though_something_is_still_being_fetched() {
+    let (inbox_in, inbox) = mpsc::channel(64);
+    let (ask, mut asked) = ask();
     let symbols = ["BTC-USDT"];
     let (mut shard, broker, scope) =
         shard_of(&symbols, vec![ask], Vec::new(), inbox, WhenFull::DropNewest);

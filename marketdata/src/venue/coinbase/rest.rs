@@ -8,9 +8,10 @@ use crate::venue::event::shown;
 use crate::venue::json::{Text, price, size, time_ms};
 use crate::venue::{Rate, Reason};
 
-/// Requests that one address may send: 10 a second, 15 at once. Some are left to others.
+/// A process's share of the requests that one address may send, which is 10 a second, 15 at once. A burst and what is
+/// earned meanwhile make two of these in a second, and an owner and its standby behind one address fetch the same: four.
 pub const REQUESTS: Rate = Rate {
-    burst: 4,
+    burst: 2,
     per_ms: 1_000,
 };
 /// Rows in one answer of [`trades_before`] at most.
