@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use prometheus_client::encoding::EncodeLabelValue;
 use wire::assignment::{AssignedEndpoints, AssignedSource, Difference};
 use wire::{Assignment, AssignmentError, ShardId, Symbol};
 
@@ -81,7 +80,7 @@ pub enum Refusal {
 }
 
 /// A [`Refusal`] as a metric's label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// There is no file, or it cannot be read.
     Unreadable,
@@ -95,6 +94,21 @@ pub enum Reason {
     Intervals,
     /// A venue or symbols that cannot be used.
     Unusable,
+}
+
+impl Reason {
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Malformed => "malformed",
+            Self::Stale => "stale",
+            Self::Conflicting => "conflicting",
+            Self::Intervals => "intervals",
+            Self::Unusable => "unusable",
+        }
+    }
 }
 
 impl Refusal {

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
@@ -22,7 +22,7 @@ use ownership::Ownership;
 pub(crate) type Count = Counter<u64, AtomicU64>;
 
 /// What became of a trade.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It is in its bars.
     Added,
@@ -38,9 +38,23 @@ pub enum Outcome {
     Dropped,
 }
 
+impl Outcome {
+    /// Its word.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Duplicate => "duplicate",
+            Self::Late => "late",
+            Self::Reference => "reference",
+            Self::Rejected => "rejected",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
-    outcome: Outcome,
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -256,6 +270,7 @@ impl Metrics {
 
     /// Trades of an outcome. Look it up once: it takes a lock.
     pub(crate) fn trades(&self, outcome: Outcome) -> Count {
+        let outcome = outcome.as_str();
         self.trades.get_or_create_owned(&OutcomeLabel { outcome })
     }
 
@@ -348,7 +363,7 @@ mod tests {
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         for line in [
             "trade_gap_total 0",
-            "trades_total{outcome=\"Added\"} 1",
+            "trades_total{outcome=\"added\"} 1",
             "decode_errors_total{venue=\"coinbase\",reason=\"price\"} 1",
             "bar_close_delay_seconds_count 2",
             &exemplar,

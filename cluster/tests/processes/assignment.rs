@@ -64,14 +64,14 @@ async fn what_cannot_be_taken_is_kept_out() {
         (&twice, "listed twice"),
         (&later_format, "write version 1"),
     ] {
-        refuse(&mut feed, "Malformed", text, says).await;
+        refuse(&mut feed, "malformed", text, says).await;
     }
     let stale = changed(&feed, 4, |it| instruments(it).truncate(1));
-    refuse(&mut feed, "Stale", &stale, "generation 4 is older than 5").await;
+    refuse(&mut feed, "stale", &stale, "generation 4 is older than 5").await;
     let conflicting = changed(&feed, 5, |it| instruments(it).truncate(1));
     refuse(
         &mut feed,
-        "Conflicting",
+        "conflicting",
         &conflicting,
         "generation 5 is in force",
     )
@@ -79,16 +79,16 @@ async fn what_cannot_be_taken_is_kept_out() {
     let intervals = changed(&feed, 6, |it| it["intervals"] = json!(["1s", "1m"]));
     refuse(
         &mut feed,
-        "Intervals",
+        "intervals",
         &intervals,
         "the intervals are not those",
     )
     .await;
     let venue = changed(&feed, 6, |it| it["sources"][0]["venue"] = json!("nowhere"));
-    refuse(&mut feed, "Unusable", &venue, "nowhere").await;
+    refuse(&mut feed, "unusable", &venue, "nowhere").await;
     // Told and counted once, however often it is looked at.
     fs::remove_file(&feed.assignment).unwrap();
-    let gone = "assignment_refused_total{reason=\"Unreadable\"}";
+    let gone = "assignment_refused_total{reason=\"unreadable\"}";
     feed.marketdata.metric_is(gone, 1).await;
     goes_on(&client).await;
     assert_eq!(feed.marketdata.metric(gone).await, 1);
@@ -178,10 +178,10 @@ async fn at_the_start_a_good_one_is_waited_for() {
     let mut gateway = place.gateway(&nats.url(), &[]);
     gateway.ready().await;
     for (text, reason) in [
-        ("{\"version\":1", "Malformed"),
+        ("{\"version\":1", "malformed"),
         (
             &assignment(exchange, 9).replace("binance-spot", "nowhere")[..],
-            "Unusable",
+            "unusable",
         ),
     ] {
         place.replace("assignment.json", text.as_bytes());

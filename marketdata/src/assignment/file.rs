@@ -44,7 +44,7 @@ pub struct AssignmentMetrics {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefusedLabel {
-    reason: Reason,
+    reason: &'static str,
 }
 
 impl AssignmentMetrics {
@@ -65,6 +65,7 @@ impl AssignmentMetrics {
     }
 
     fn refused(&self, reason: Reason) -> Count {
+        let reason = reason.as_str();
         self.refused.get_or_create_owned(&RefusedLabel { reason })
     }
 }

@@ -188,8 +188,8 @@ mod tests {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         for line in [
-            "trades_total{outcome=\"Added\"} 3",
-            "trades_total{outcome=\"Rejected\"} 3",
+            "trades_total{outcome=\"added\"} 3",
+            "trades_total{outcome=\"rejected\"} 3",
             "trades_rejected_total{reason=\"time_ahead\"} 1",
             "trades_rejected_total{reason=\"backlog\"} 1",
             "trades_rejected_total{reason=\"id_jump\"} 1",

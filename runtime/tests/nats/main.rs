@@ -8,10 +8,12 @@
     reason = "a test's helpers fail by panicking, and nobody reads their documentation"
 )]
 
+mod auth;
 mod bad_input;
 mod contract;
 mod faults;
 mod feed;
+mod owners;
 mod permissions;
 mod purge;
 mod server;

@@ -136,7 +136,7 @@ fn names_are_those_of_the_words() {
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     for line in [
-        "assignment_refused_total{reason=\"Stale\"} 1",
+        "assignment_refused_total{reason=\"stale\"} 1",
         "assignment_generation 7",
     ] {
         assert!(text.contains(line), "{line} is not in {text}");

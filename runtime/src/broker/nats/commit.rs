@@ -9,7 +9,9 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::api::{self, AnswerError, PubAck, code};
+use super::error::Trouble;
 use super::headers;
+use super::identity;
 use super::session::{RequestError, Session};
 use super::shared::Shared;
 use super::streams;
@@ -30,6 +32,13 @@ pub(super) async fn commit(shared: &Shared, commit: &Commit) -> Result<Committed
     if commit.is_empty() {
         return end_of_log(shared, &session).await;
     }
+    if identity::is_asked_for(commit) {
+        let looked = identity::look(shared, &session).await;
+        looked.map_err(|trouble| match trouble {
+            Trouble::Terminal(error) => CommitError::Denied(error.to_string()),
+            Trouble::Transient(why) => CommitError::Unavailable(why),
+        })?;
+    }
     let begun = Instant::now();
     let outcome = send(shared, &session, parts(commit)).await;
     shared.counts.committed(begun.elapsed());
@@ -45,8 +54,8 @@ pub(super) async fn commit(shared: &Shared, commit: &Commit) -> Result<Committed
         checkpoints,
     } = commit;
     let counts = &shared.counts;
-    counts.published("close", outcome_word, closes.len());
-    counts.published("checkpoint", outcome_word, checkpoints.len());
+    counts.sent("close", outcome_word, closes.len());
+    counts.sent("checkpoint", outcome_word, checkpoints.len());
     let last_sequence = outcome?;
     // A batch takes one stretch of the log, its checkpoints last.
     let first = last_sequence + 1 - checkpoints.len() as u64;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 /// What no retry mends: the process should say it and end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NatsError {
-    /// The server does not know us.
+    /// The server does not know us, or a file of credentials holds none.
     #[error("NATS refuses the credentials: {0}")]
     Credentials(String),
     /// Atomic batches came with 2.12.
@@ -55,6 +55,9 @@ pub enum NatsError {
     /// The credentials do not reach as far as the role.
     #[error("the NATS credentials do not allow it: {0}")]
     Denied(String),
+    /// What keeps the connection has panicked: a fault of this program.
+    #[error("the task that keeps the connection to NATS has panicked")]
+    Panicked,
 }
 
 /// The first version with atomic batches.
@@ -87,6 +90,7 @@ impl NatsError {
             Self::NotClustered { .. } => "not_clustered",
             Self::NoJetStream(_) => "no_jetstream",
             Self::Denied(_) => "denied",
+            Self::Panicked => "panicked",
         }
     }
 }

@@ -28,37 +28,53 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// Runs until the stop or a trouble that no retry mends; the state says which.
 pub(super) async fn run(shared: Arc<Shared>, stop: Shutdown) {
+    let _said = SayEnd(&shared);
+    keep(&shared, &stop).await;
+}
+
+/// Says that the link has ended, however it does: who waits for the bus would wait for ever otherwise.
+struct SayEnd<'s>(&'s Shared);
+
+impl Drop for SayEnd<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail("link", NatsError::Panicked);
+        } else {
+            self.0.set_state(NatsState::Stopped);
+        }
+    }
+}
+
+async fn keep(shared: &Shared, stop: &Shutdown) {
     let mut backoff = Backoff::new(BACKOFF, fastrand::Rng::new());
     let mut was_ready = false;
     while !stop.is_requested() {
         let begun = tokio::select! {
-            begun = begin(&shared, was_ready) => begun,
-            () = stop.requested() => break,
+            begun = begin(shared, was_ready) => begun,
+            () = stop.requested() => return,
+            _ = shared.failure() => return,
         };
         match begun {
             Ok(session) => {
                 let again = std::mem::replace(&mut was_ready, true);
                 backoff.reset();
-                hold(&shared, session, &stop, again).await;
+                hold(shared, session, stop, again).await;
             }
             Err(Trouble::Terminal(error)) if !(was_ready && may_pass(&error)) => {
-                shared.counts.error("connect", error.as_str());
-                tracing::error!(%error, "NATS cannot be used");
-                shared.state.send_replace(NatsState::Failed(error));
+                shared.fail("connect", error);
                 return;
             }
             Err(Trouble::Terminal(error)) => {
-                wait(&shared, &error.to_string(), &mut backoff, &stop).await;
+                wait(shared, &error.to_string(), &mut backoff, stop).await;
             }
-            Err(Trouble::Transient(why)) => wait(&shared, &why, &mut backoff, &stop).await,
+            Err(Trouble::Transient(why)) => wait(shared, &why, &mut backoff, stop).await,
         }
     }
-    shared.state.send_replace(NatsState::Stopped);
 }
 
 /// Whether a trouble that would be the end at the start may be one of a rolling change: credentials that the servers
 /// have not all learnt yet, a node that is still of the old version.
-fn may_pass(error: &NatsError) -> bool {
+pub(super) fn may_pass(error: &NatsError) -> bool {
     match error {
         NatsError::Credentials(_)
         | NatsError::ServerTooOld { .. }
@@ -66,7 +82,8 @@ fn may_pass(error: &NatsError) -> bool {
         | NatsError::Denied(_) => true,
         NatsError::OwnedByOther { .. }
         | NatsError::OtherSettings { .. }
-        | NatsError::NotClustered { .. } => false,
+        | NatsError::NotClustered { .. }
+        | NatsError::Panicked => false,
     }
 }
 
@@ -88,11 +105,13 @@ async fn begin(shared: &Shared, was_ready: bool) -> Result<Arc<Session>, Trouble
 
 /// Offers the session until it is over, and sees to the streams beside that if it is not the first.
 async fn hold(shared: &Shared, session: Arc<Session>, stop: &Shutdown, again: bool) {
+    if !shared.set_state(NatsState::Ready) {
+        return;
+    }
     tracing::info!(server = session.server, "NATS is ready");
     shared.counts.sessions.inc();
     shared.counts.ready.set(1);
     shared.session.send_replace(Some(Arc::clone(&session)));
-    shared.state.send_replace(NatsState::Ready);
     let streams = async {
         if again {
             look_after(shared, &session).await;
@@ -105,6 +124,7 @@ async fn hold(shared: &Shared, session: Arc<Session>, stop: &Shutdown, again: bo
             () = session.over() => {}
             () = &mut streams => {}
             () = sleep(LOOK_EVERY) => {}
+            _ = shared.failure() => break,
             () = stop.requested() => {
                 let _ = timeout(DRAIN_MAX, session.drain()).await;
                 break;
@@ -116,25 +136,29 @@ async fn hold(shared: &Shared, session: Arc<Session>, stop: &Shutdown, again: bo
     if !stop.is_requested() {
         tracing::warn!(server = session.server, "NATS is lost");
         let error = Some("the connection broke".to_owned());
-        shared.state.send_replace(NatsState::Connecting { error });
+        shared.set_state(NatsState::Connecting { error });
     }
 }
 
-/// A server that was alone and began anew has lost what was in its memory: that stream is made again.
+/// A server that was alone and began anew has lost what was in its memory: that stream is made again. One that is
+/// another's by now is the end.
 async fn look_after(shared: &Shared, session: &Session) {
     loop {
         match streams::prepare(session, shared).await {
             Ok(()) => return,
+            Err(Trouble::Terminal(error)) if !may_pass(&error) => {
+                shared.fail("streams", error);
+                return;
+            }
             Err(Trouble::Terminal(error)) => {
                 shared.counts.error("streams", error.as_str());
-                tracing::error!(%error, "a stream is not as it was");
-                return;
+                tracing::debug!(%error, "streams may not be looked at now");
             }
             Err(Trouble::Transient(why)) => {
                 tracing::debug!(why, "streams cannot be looked at yet");
-                sleep(LOOK_EVERY).await;
             }
         }
+        sleep(LOOK_EVERY).await;
     }
 }
 
@@ -145,7 +169,7 @@ async fn wait(shared: &Shared, why: &str, backoff: &mut Backoff, stop: &Shutdown
     tracing::warn!(error = why, attempt, delay_ms, "NATS is not there yet");
     shared.counts.error("connect", "transient");
     let error = Some(why.to_owned());
-    shared.state.send_replace(NatsState::Connecting { error });
+    shared.set_state(NatsState::Connecting { error });
     tokio::select! {
         () = sleep(delay) => {}
         () = stop.requested() => {}

@@ -13,7 +13,7 @@ use crate::telemetry::Metrics;
 /// Clones count into the same.
 #[derive(Debug, Clone)]
 pub(super) struct Counts {
-    published: Family<Published, Counter>,
+    sent: Family<Sent, Counter>,
     garbage: Family<Kind, Counter>,
     errors: Family<Errors, Counter>,
     commit_seconds: Histogram,
@@ -26,7 +26,7 @@ pub(super) struct Counts {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Published {
+struct Sent {
     kind: &'static str,
     outcome: &'static str,
 }
@@ -45,7 +45,7 @@ struct Errors {
 impl Counts {
     pub(super) fn register(metrics: &Metrics) -> Self {
         let counts = Self {
-            published: Family::default(),
+            sent: Family::default(),
             garbage: Family::default(),
             errors: Family::default(),
             // 1 ms to 8 s: a commit of one server, and one that waits for an election.
@@ -55,7 +55,7 @@ impl Counts {
             slow: Counter::default(),
         };
         let Self {
-            published,
+            sent,
             garbage,
             errors,
             commit_seconds,
@@ -64,7 +64,11 @@ impl Counts {
             slow,
         } = counts.clone();
         metrics.register(|registry| {
-            registry.register("broker_published", "Messages given to the bus", published);
+            registry.register(
+                "broker_sent",
+                "Messages given to the bus by what became of them",
+                sent,
+            );
             registry.register(
                 "broker_garbage",
                 "Messages from the bus that are not what their subject says",
@@ -87,9 +91,9 @@ impl Counts {
         counts
     }
 
-    pub(super) fn published(&self, kind: &'static str, outcome: &'static str, count: usize) {
-        let of = Published { kind, outcome };
-        self.published.get_or_create(&of).inc_by(count as u64);
+    pub(super) fn sent(&self, kind: &'static str, outcome: &'static str, count: usize) {
+        let of = Sent { kind, outcome };
+        self.sent.get_or_create(&of).inc_by(count as u64);
     }
 
     pub(super) fn garbage(&self, kind: &'static str) {

@@ -8,6 +8,7 @@
 //! A connection that breaks is given up with everything that was queued on it; the next one begins clean.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -43,6 +44,8 @@ pub mod governance;
 
 mod headers;
 
+mod identity;
+
 mod link;
 
 mod metrics;
@@ -74,6 +77,9 @@ pub use purge::{PurgeError, Purged, purge};
 
 /// What the NATS client logs under. It is silent unless a log filter names it.
 pub const CLIENT_LOG: &str = "async_nats";
+
+/// How long a drain waits for the link's end: longer than that takes.
+const END_MAX: Duration = Duration::from_secs(4);
 
 /// How it stands with the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,15 +147,7 @@ impl NatsBroker {
 
     /// Waits for a trouble that no retry mends; for ever if there is none. A process ends with it.
     pub async fn failed(&self) -> NatsError {
-        let mut states = self.state();
-        loop {
-            if let NatsState::Failed(error) = &*states.borrow_and_update() {
-                return error.clone();
-            }
-            if states.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        self.shared.failure().await
     }
 
     /// Sends what is on its way and ends the connection, within some seconds. Subscriptions end too.
@@ -162,7 +160,8 @@ impl NatsBroker {
         let mut states = self.state();
         let ended =
             states.wait_for(|state| matches!(state, NatsState::Stopped | NatsState::Failed(_)));
-        let _ = ended.await;
+        // The link bounds its own end; this is for one that does not come to it.
+        let _ = timeout(END_MAX, ended).await;
     }
 }
 
@@ -176,7 +175,7 @@ impl Broker for NatsBroker {
         for message in bars {
             WrongKind::check(Kind::Open, message.subject.kind)?;
         }
-        let count = |outcome| self.shared.counts.published("open", outcome, bars.len());
+        let count = |outcome| self.shared.counts.sent("open", outcome, bars.len());
         let Some(session) = self.shared.now() else {
             count("unavailable");
             return Err(PublishError::Unavailable("not connected".to_owned()));

@@ -149,7 +149,9 @@ async fn connect_to(
     });
     let heard = Arc::clone(&signals);
     let client_options = options.client_options().await;
-    let client_options = client_options.map_err(|error| Trouble::Transient(error.to_string()))?;
+    // A file that says nothing of use: it was there when the process started, or the process would not have.
+    let client_options =
+        client_options.map_err(|error| NatsError::Credentials(error.to_string()))?;
     let client = client_options
         .name(format!("marketfeed {}", options.party.as_str()))
         .custom_inbox_prefix(&inbox)
@@ -275,6 +277,11 @@ impl Session {
             self.signals.over.cancel();
         }
         self.signals.over.is_cancelled()
+    }
+
+    /// Ends it for all who use it, whatever is on its way.
+    pub(super) fn give_up(&self) {
+        self.signals.over.cancel();
     }
 
     pub(super) fn violations(&self) -> Violations {

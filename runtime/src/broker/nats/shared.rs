@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use wire::{Scope, Subject};
 
 use super::NatsState;
+use super::error::NatsError;
 use super::metrics::Counts;
 use super::names::Names;
 use super::options::NatsOptions;
@@ -50,11 +51,50 @@ impl Shared {
         session.filter(|session| !session.is_over())
     }
 
+    /// Changes how it stands; false if it has failed, which is for good.
+    pub(super) fn set_state(&self, next: NatsState) -> bool {
+        self.state.send_if_modified(|state| {
+            let lives = !matches!(state, NatsState::Failed(_));
+            if lives {
+                *state = next;
+            }
+            lives
+        })
+    }
+
+    /// Gives it up for good, and the session in use with it: nothing is sent or answered any more. `what` is where it
+    /// showed, as metrics have it.
+    pub(super) fn fail(&self, what: &'static str, error: NatsError) {
+        self.counts.error(what, error.as_str());
+        tracing::error!(%error, "NATS cannot be used");
+        self.set_state(NatsState::Failed(error));
+        if let Some(session) = self.session.send_replace(None) {
+            session.give_up();
+        }
+    }
+
+    /// Waits until it has failed; for ever if it does not.
+    pub(super) async fn failure(&self) -> NatsError {
+        let mut states = self.state.subscribe();
+        loop {
+            if let NatsState::Failed(error) = &*states.borrow_and_update() {
+                return error.clone();
+            }
+            if states.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Waits for a session, and says why there is none.
     pub(super) async fn within(&self, wait: Duration) -> Result<Arc<Session>, String> {
         let mut sessions = self.session.subscribe();
         let alive = |session: &Option<Arc<Session>>| session.as_ref().is_some_and(|s| !s.is_over());
-        if let Ok(Ok(session)) = timeout(wait, sessions.wait_for(alive)).await
+        let session = tokio::select! {
+            session = timeout(wait, sessions.wait_for(alive)) => session,
+            error = self.failure() => return Err(error.to_string()),
+        };
+        if let Ok(Ok(session)) = session
             && let Some(session) = session.as_ref()
         {
             return Ok(Arc::clone(session));

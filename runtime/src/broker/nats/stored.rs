@@ -13,6 +13,8 @@ use serde_json::json;
 use wire::ShardId;
 
 use super::api::{PubAck, StoredAnswer, code};
+use super::error::Trouble;
+use super::identity;
 use super::session::{ApiFailure, RequestError, Session};
 use super::shared::Shared;
 use crate::broker::{CheckpointSubject, LeaseEntry, LeaseError, ReadError, StoredCheckpoint};
@@ -31,7 +33,7 @@ pub(super) async fn checkpoints(
     let session = shared.within(shared.options.timings.read).await;
     let session = &*session.map_err(ReadError::Unavailable)?;
     let texts: Vec<String> = subjects.iter().map(ToString::to_string).collect();
-    stream::iter(texts)
+    let stored = stream::iter(texts)
         .map(async |of| {
             let stored = last(shared, session, &shared.names.closes, &of).await?;
             Ok(stored.map(|(sequence, json)| StoredCheckpoint { sequence, json }))
@@ -39,7 +41,14 @@ pub(super) async fn checkpoints(
         .buffered(READS_MAX)
         .try_collect()
         .await
-        .map_err(read_error)
+        .map_err(read_error)?;
+    identity::look(shared, session)
+        .await
+        .map_err(|trouble| match trouble {
+            Trouble::Terminal(error) => ReadError::Denied(error.to_string()),
+            Trouble::Transient(why) => ReadError::Unavailable(why),
+        })?;
+    Ok(stored)
 }
 
 /// The last message of one subject.

@@ -1,5 +1,7 @@
 //! The feed's streams: made by who publishes, checked by everyone, changed by nobody.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use wire::Scope;
@@ -58,6 +60,24 @@ pub(super) async fn prepare(session: &Session, shared: &Shared) -> Result<(), Tr
         }
     }
     Ok(())
+}
+
+/// Checks the log as [`prepare`] does, and makes none.
+pub(super) async fn check_log(session: &Session, shared: &Shared) -> Result<(), Trouble> {
+    let Shared {
+        scope,
+        names,
+        options,
+        ..
+    } = shared;
+    let wanted = closes(names, scope, options);
+    match info(session, options, &names.closes).await? {
+        Some(stands) => Ok(check(options, scope, &wanted, &stands.config)?),
+        None => {
+            let why = format!("stream {} is gone", names.closes);
+            Err(Trouble::Transient(why))
+        }
+    }
 }
 
 /// The log. Every commit is one batch of closes and checkpoints, and so they are in one stream.
@@ -312,7 +332,9 @@ async fn create(
     wanted: &Config,
 ) -> Result<bool, Trouble> {
     let subject = format!("$JS.API.STREAM.CREATE.{name}");
-    let body = Bytes::from(Value::Object(wanted.clone()).to_string());
+    let mut wanted = wanted.clone();
+    wanted.insert("first_seq".to_owned(), first_sequence().into());
+    let body = Bytes::from(Value::Object(wanted).to_string());
     // Making the same stream twice is no error to the server, so that it may be repeated like a read.
     let made = session.read::<StreamInfo>(&subject, body, options).await;
     match made {
@@ -320,6 +342,16 @@ async fn create(
         Err(failure) if failure.err_code() == Some(code::STREAM_NAME_IN_USE) => Ok(false),
         Err(failure) => Err(trouble_of(name, failure, options)),
     }
+}
+
+/// Where a stream's sequences begin: at the microsecond of its making. A stream that takes fewer than a million messages
+/// a second never comes to where the next one of its name begins, so that a sequence is of one of them only. Below 2^53,
+/// so that tools which read numbers as floats have it exactly.
+fn first_sequence() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // A clock before 1970 gives what a server would.
+    let micros = since.map_or(1, |since| since.as_micros());
+    u64::try_from(micros).unwrap_or(1).max(1)
 }
 
 fn trouble_of(stream: &str, failure: ApiFailure, options: &NatsOptions) -> Trouble {
