@@ -110,8 +110,11 @@ async fn serve(args: Run) -> ExitCode {
         }
     }
     let bus = Arc::new(NatsBroker::connect(scope, nats, &metrics));
-    let (file, assigned) =
-        AssignmentFile::new(assignment, metrics.register(AssignmentMetrics::new));
+    let (file, assigned) = AssignmentFile::new(
+        assignment,
+        metrics.register(AssignmentMetrics::new),
+        options.rest_budgets.clone(),
+    );
     tasks.spawn("assignment", OnExit::StopAll, file.run(shutdown.clone()));
     tasks.spawn_to_the_end("ready", OnExit::Log, Arc::clone(&bus).hold_ready(reached));
     let shard = ShardProcess {

@@ -13,9 +13,16 @@ mod budgets;
 /// One HTTP request.
 mod http;
 
+/// Which symbols a venue has. Pure.
+pub mod survey;
+
+/// Who asks it that.
+mod surveyor;
+
 /// The task.
 mod task;
 
 pub use budgets::{RestBudget, RestBudgets};
 pub use plan::RepairRequest;
+pub use surveyor::{Unasked, unknown_symbols};
 pub use task::{REQUESTS_LEN, Repairer, requests};

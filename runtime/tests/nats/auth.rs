@@ -125,7 +125,9 @@ async fn a_file_of_credentials_is_read_anew_for_each_session() {
     servers.restart(0);
     let mut states = broker.state();
     let is_of_file = |state: &NatsState| matches!(state, NatsState::Connecting { error: Some(why) } if why.contains("credentials"));
-    within("a trouble", states.wait_for(is_of_file)).await.unwrap();
+    within("a trouble", states.wait_for(is_of_file))
+        .await
+        .unwrap();
     write(&folder, "user.creds", &creds);
     until_ready(&broker).await;
 }
