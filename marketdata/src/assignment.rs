@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use wire::assignment::{AssignedEndpoints, AssignedSource, Difference};
-use wire::{Assignment, AssignmentError, ShardId, Symbol};
+use wire::{Assignment, AssignmentError, Instrument, ShardId, Symbol};
 
 use crate::listing::{self, Listed};
 use crate::options::ConfigError;
@@ -13,7 +13,10 @@ use crate::venue::{self, AdapterError, Endpoints};
 /// The file, read again and again.
 mod file;
 
-pub use file::{AssignmentFile, AssignmentMetrics, LOOK_EVERY};
+/// Whether its venues have its symbols.
+mod known;
+
+pub use file::{ASK_AGAIN_EVERY, AssignmentFile, AssignmentMetrics, LOOK_EVERY};
 
 /// Holds the assignment in force, and judges what the file says against it.
 #[derive(Debug, Default)]
@@ -38,8 +41,8 @@ enum Seen {
 pub enum Verdict {
     /// Nothing: it says what it said before.
     Same,
-    /// This one is in force from now on.
-    Taken(Arc<Assignment>, Difference),
+    /// This one may be taken, if its venues have what it adds: [`Judge::handle_asked`].
+    Usable(Arc<Assignment>, Difference),
     /// What was in force stays so, if anything was. To be told and counted.
     Refused(Refusal),
 }
@@ -77,6 +80,21 @@ pub enum Refusal {
     /// A venue that is not known here or cannot be reached, or symbols that it cannot tell apart.
     #[error(transparent)]
     Unusable(#[from] ConfigError),
+    /// Symbols that it adds, and that their venues say they have not.
+    #[error("their venues have not {}", names(.0))]
+    UnknownSymbols(Vec<Instrument>),
+}
+
+/// So many are named.
+const NAMED_MAX: usize = 20;
+
+fn names(of: &[Instrument]) -> String {
+    let named = of.iter().take(NAMED_MAX).map(ToString::to_string);
+    let named = named.collect::<Vec<_>>().join(", ");
+    match of.len().saturating_sub(NAMED_MAX) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
 /// A [`Refusal`] as a metric's label.
@@ -94,6 +112,8 @@ pub enum Reason {
     Intervals,
     /// A venue or symbols that cannot be used.
     Unusable,
+    /// Symbols that their venues have not.
+    UnknownSymbols,
 }
 
 impl Reason {
@@ -107,6 +127,7 @@ impl Reason {
             Self::Conflicting => "conflicting",
             Self::Intervals => "intervals",
             Self::Unusable => "unusable",
+            Self::UnknownSymbols => "unknown_symbols",
         }
     }
 }
@@ -122,6 +143,7 @@ impl Refusal {
             Self::Conflicting(_) => Reason::Conflicting,
             Self::Intervals => Reason::Intervals,
             Self::Unusable(_) => Reason::Unusable,
+            Self::UnknownSymbols(_) => Reason::UnknownSymbols,
         }
     }
 }
@@ -153,12 +175,32 @@ impl Judge {
             Ok(None) => Verdict::Same,
             Ok(Some(assignment)) => {
                 let difference = Difference::between(self.in_force.as_deref(), &assignment);
-                let assignment = Arc::new(assignment);
-                self.in_force = Some(Arc::clone(&assignment));
-                Verdict::Taken(assignment, difference)
+                Verdict::Usable(Arc::new(assignment), difference)
             }
             Err(refusal) => Verdict::Refused(refusal),
         }
+    }
+
+    /// The venues of a usable one were asked, as far as they could be: those of its symbols that they say they have
+    /// not. It is in force from now on if there are none.
+    ///
+    /// # Errors
+    /// When there are some: what was in force stays so.
+    pub fn handle_asked(
+        &mut self,
+        assignment: Arc<Assignment>,
+        unknown: Vec<Instrument>,
+    ) -> Result<(), Refusal> {
+        if unknown.is_empty() {
+            self.in_force = Some(assignment);
+            return Ok(());
+        }
+        Err(Refusal::UnknownSymbols(unknown))
+    }
+
+    /// What the file says is to be judged again, though it says nothing new: a venue may have listed what it had not.
+    pub fn handle_again(&mut self) {
+        self.seen = Seen::Nothing;
     }
 
     /// The file could not be read, for this reason.

@@ -11,6 +11,8 @@ pub struct Budget {
     /// was spent than there was.
     parts: i128,
     as_of_ms: u64,
+    /// Nothing is there before.
+    held_until_ms: u64,
 }
 
 impl Budget {
@@ -21,6 +23,7 @@ impl Budget {
             rate,
             parts: 0,
             as_of_ms: now_ms,
+            held_until_ms: 0,
         };
         budget.parts = budget.parts_of(rate.burst);
         budget
@@ -32,6 +35,9 @@ impl Budget {
     /// How long it takes until they are, in milliseconds. Nothing was taken. More than the burst are never
     /// there at once: then it is the wait for a full budget.
     pub fn take(&mut self, now_ms: u64, tokens: u32) -> Result<(), u64> {
+        if now_ms < self.held_until_ms {
+            return Err(self.held_until_ms - now_ms);
+        }
         self.earn(now_ms);
         let wanted = self.parts_of(tokens.min(self.rate.burst));
         if self.parts < wanted {
@@ -42,6 +48,11 @@ impl Budget {
         }
         self.parts -= self.parts_of(tokens);
         Ok(())
+    }
+
+    /// The venue wants to be left alone until then.
+    pub fn hold_until(&mut self, until_ms: u64) {
+        self.held_until_ms = self.held_until_ms.max(until_ms);
     }
 
     /// Counts what was spent whether or not it was there: a pong cannot wait.
@@ -93,6 +104,15 @@ mod tests {
         budget.spend(0, 6);
         assert_eq!(budget.take(0, 1), Err(750));
         assert_eq!(budget.take(750, 1), Ok(()));
+    }
+
+    #[test]
+    fn while_it_is_held_nothing_is_taken() {
+        let mut budget = Budget::new(RATE, 0);
+        budget.hold_until(5_000);
+        budget.hold_until(3_000);
+        assert_eq!(budget.take(1_000, 1), Err(4_000));
+        assert_eq!(budget.take(5_000, 4), Ok(()));
     }
 
     #[test]

@@ -157,6 +157,7 @@ impl Carrier {
             requests,
             Arc::clone(&self.inboxes),
             fastrand::Rng::new(),
+            self.options.rest_budgets.of(source.venue.as_ref()),
         );
         let first = source.feeds.first().map_or(0, |(feed, _)| *feed);
         let name = format!("repair-{}-{first}", source.venue.name());

@@ -10,6 +10,7 @@ use wire::{Instrument, Interval, Scope, ShardCount, ShardId, Symbol, Venue};
 
 use crate::clock::STEP_MAX_MS;
 use crate::owner;
+use crate::repair::RestBudgets;
 use crate::roster::{Wanted, WantedSource};
 use crate::session;
 use crate::venue::{AdapterError, Endpoints};
@@ -37,6 +38,9 @@ pub struct Options {
     pub ownership: Ownership,
     /// Whether trades that are missing are fetched by the venues' REST interfaces.
     pub repair: bool,
+    /// What they may be asked, by all that ask in this process: repairs of every generation of the assignment, and
+    /// whoever asks which symbols there are.
+    pub rest_budgets: RestBudgets,
     /// The feed's place on the bus.
     pub scope: Scope,
     /// How patient connections are.
@@ -144,6 +148,7 @@ impl Options {
             hosted: Hosted::All,
             instance: "standalone".to_owned(),
             repair: false,
+            rest_budgets: RestBudgets::default(),
             // Alone, it waits for nobody.
             ownership: Ownership {
                 unlevel_wait: Duration::ZERO,

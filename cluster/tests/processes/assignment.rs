@@ -117,8 +117,25 @@ async fn what_cannot_be_taken_is_kept_out() {
     assert_eq!(refused, 8 + 4 + 1, "each once");
 }
 
+/// The good one, with a symbol more that this venue has not.
+fn with_unknown(feed: &Feed, generation: u64, coinbase: bool, rest: &str) -> Vec<u8> {
+    let exchange = feed.exchange;
+    changed(feed, generation, |it| {
+        if !coinbase {
+            it["sources"][0]["endpoints"]["rest"] = json!(rest);
+            instruments(it).push(json!({"symbol": "NOSUCH-USDT", "shard": 0}));
+            return;
+        }
+        it["sources"].as_array_mut().unwrap().push(json!({
+            "venue": "coinbase",
+            "endpoints": {"ws": format!("ws://{exchange}/coinbase"), "rest": rest},
+            "instruments": [{"symbol": "NOSUCH-USD", "shard": 0}, {"symbol": "BTC-USD", "shard": 0}],
+        }));
+    })
+}
+
 #[tokio::test]
-async fn symbols_that_a_venue_has_not_do_not_disturb_those_that_it_has() {
+async fn symbols_that_a_venue_has_not_are_kept_out() {
     if !built() {
         return;
     }
@@ -126,18 +143,38 @@ async fn symbols_that_a_venue_has_not_do_not_disturb_those_that_it_has() {
     let client = feed.client();
     goes_on(&client).await;
     let exchange = feed.exchange;
-    let unknown = changed(&feed, 6, |it| {
-        instruments(it).push(json!({"symbol": "NOSUCH-USDT", "shard": 0}));
-        it["sources"].as_array_mut().unwrap().push(json!({
-            "venue": "coinbase",
-            "endpoints": {
-                "ws": format!("ws://{exchange}/coinbase"),
-                "rest": format!("http://{exchange}/coinbase"),
-            },
-            "instruments": [{"symbol": "NOSUCH-USD", "shard": 0}, {"symbol": "BTC-USD", "shard": 0}],
-        }));
+    let unknown = "unknown_symbols";
+    let binance = with_unknown(&feed, 6, false, &format!("http://{exchange}/binance-spot"));
+    refuse(&mut feed, unknown, &binance, "binance-spot/NOSUCH-USDT").await;
+    let coinbase = with_unknown(&feed, 6, true, &format!("http://{exchange}/coinbase"));
+    refuse(&mut feed, unknown, &coinbase, "coinbase/NOSUCH-USD").await;
+    goes_on(&client).await;
+    // Another that is had is taken under the same number.
+    let more = changed(&feed, 6, |it| {
+        instruments(it).push(json!({"symbol": "SOL-USDT", "shard": 0}));
     });
-    feed.place.replace("assignment.json", &unknown);
+    feed.place.replace("assignment.json", &more);
+    feed.marketdata.metric_is("assignment_generation", 6).await;
+    goes_on(&client).await;
+}
+
+/// Where nobody answers for the venues' listings.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+#[tokio::test]
+async fn a_venue_that_cannot_be_asked_holds_up_no_assignment() {
+    if !built() {
+        return;
+    }
+    let mut feed = Feed::start().await;
+    let client = feed.client();
+    goes_on(&client).await;
+    let binance = with_unknown(&feed, 6, false, NOWHERE);
+    feed.place.replace("assignment.json", &binance);
+    feed.marketdata.metric_is("assignment_generation", 6).await;
+    assert_eq!(feed.marketdata.lines("new symbols are believed").len(), 1);
+    let coinbase = with_unknown(&feed, 7, true, NOWHERE);
+    feed.place.replace("assignment.json", &coinbase);
     // Coinbase refuses it; Binance takes every name, and nothing comes.
     let refused = "instruments_refused_total";
     let told = feed
@@ -182,6 +219,10 @@ async fn at_the_start_a_good_one_is_waited_for() {
         (
             &assignment(exchange, 9).replace("binance-spot", "nowhere")[..],
             "unusable",
+        ),
+        (
+            &assignment(exchange, 9).replace("BTC-USDT", "NOSUCH-USDT")[..],
+            "unknown_symbols",
         ),
     ] {
         place.replace("assignment.json", text.as_bytes());

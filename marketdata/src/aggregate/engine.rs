@@ -9,7 +9,9 @@ use wire::{Instrument, Trade};
 use super::config::Config;
 use super::event::{Closed, Counters, Event, Missing, OpenBar, TradeOutcome};
 use super::series::Series;
-use super::snapshot::SeriesSnapshot;
+
+/// A series that gives way to another, or to none.
+mod replace;
 
 /// An instrument's place in its engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +62,8 @@ struct Slot {
     due: bool,
     eventful: bool,
     holed: bool,
+    /// No feed carries it any more.
+    released: bool,
     /// One bit an interval, shortest first; the last stands for all beyond it too.
     dirty: u64,
 }
@@ -118,6 +122,7 @@ impl Engine {
             due: false,
             eventful: false,
             holed: false,
+            released: false,
             dirty: 0,
         });
         let feed = self.feed_mut(feed);
@@ -236,48 +241,12 @@ impl Engine {
         self.soil(index, ALL);
     }
 
-    /// One instrument as plain data: see [`Series::snapshot`].
-    #[must_use]
-    pub fn snapshot(&self, index: SeriesIndex) -> SeriesSnapshot {
-        self.slot(index).series.snapshot()
-    }
-
-    /// Replaces an instrument's series by what the snapshot says: see [`Series::restore`]. Bars that are closed and
-    /// not fetched are gone with the old one; its counts stay. Afterwards the caller says [`Engine::handle_series_up`].
-    pub fn restore(&mut self, index: SeriesIndex, snapshot: &SeriesSnapshot) {
-        self.replace(index, Series::restore(&self.config, snapshot));
-    }
-
-    /// What the snapshot says of an instrument's closed bars is what was published of them: see [`Series::adopt`].
-    /// Where it gives false, the caller goes on by [`Engine::restore`].
-    #[must_use]
-    pub fn adopt(&mut self, index: SeriesIndex, snapshot: &SeriesSnapshot) -> bool {
-        let adopted = self.with(index, |series| series.adopt(snapshot));
-        self.soil(index, ALL);
-        adopted
-    }
-
-    /// As if the instrument had just been added. Bars that are closed and not fetched are gone. Afterwards the caller
-    /// says [`Engine::handle_series_up`].
-    pub fn reset(&mut self, index: SeriesIndex) {
-        self.replace(index, Series::new(&self.config));
-    }
-
-    fn replace(&mut self, index: SeriesIndex, mut series: Series) {
-        let slot = self.slot_mut(index);
-        series.set_counters(*slot.series.counters());
-        slot.series = series;
-        slot.begin_ms = i64::MIN;
-        let feed = slot.feed;
-        self.feed_mut(feed).due_ms = i64::MIN;
-        self.note(index);
-        self.soil(index, ALL);
-    }
-
     /// Marks every open bar as changed, so that [`Engine::poll_open`] gives all of them.
     pub fn handle_republish(&mut self) {
         for at in 0..self.slots.len() {
-            self.soil(SeriesIndex(number(at)), ALL);
+            if !self.slots[at].released {
+                self.soil(SeriesIndex(number(at)), ALL);
+            }
         }
     }
 

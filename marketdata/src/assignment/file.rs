@@ -15,16 +15,20 @@ use runtime::tasks::TaskError;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use wire::Assignment;
 use wire::assignment::{Difference, FILE_LEN_MAX};
 
-use super::{Judge, Reason, Refusal, Verdict};
+use super::{Judge, Reason, Refusal, Verdict, known};
 use crate::metrics::Count;
+use crate::repair::RestBudgets;
 
 /// How often the file is looked at. It is read whole each time: notices of the file system miss what is mounted from
 /// elsewhere and the swapped links of a ConfigMap, and times of change are too coarse to tell two writes apart.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the venues are asked again for symbols that they had not: a listing that is announced comes in time.
+pub const ASK_AGAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// Reads the assignment from its file whenever that changes. Run it as a task; what it takes comes by the receiver.
 #[derive(Debug)]
@@ -33,6 +37,9 @@ pub struct AssignmentFile {
     judge: Judge,
     taken: watch::Sender<Option<Arc<Assignment>>>,
     metrics: AssignmentMetrics,
+    budgets: RestBudgets,
+    /// When the file is judged again though it says nothing new, and what was told of it.
+    again: Option<(Instant, Refusal)>,
 }
 
 /// What is counted of the file. Clones count together.
@@ -72,11 +79,13 @@ impl AssignmentMetrics {
 
 impl AssignmentFile {
     /// Watches the file, which need not be there yet. The receiver has `None` until the first assignment is taken:
-    /// until then a process is not ready. After that it only ever gets newer ones that can be used.
+    /// until then a process is not ready. After that it only ever gets newer ones that can be used. Venues are asked
+    /// for new symbols out of these budgets.
     #[must_use]
     pub fn new(
         path: PathBuf,
         metrics: AssignmentMetrics,
+        budgets: RestBudgets,
     ) -> (Self, watch::Receiver<Option<Arc<Assignment>>>) {
         let (taken, receiver) = watch::channel(None);
         let file = Self {
@@ -84,6 +93,8 @@ impl AssignmentFile {
             judge: Judge::new(),
             taken,
             metrics,
+            budgets,
+            again: None,
         };
         (file, receiver)
     }
@@ -97,23 +108,50 @@ impl AssignmentFile {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let look = async {
+                looks.tick().await;
+                self.look().await;
+            };
             tokio::select! {
                 () = shutdown.requested() => return Ok(()),
-                _ = looks.tick() => self.look().await,
+                () = look => {}
             }
         }
     }
 
     /// Reads the file once and hands over what is to be taken.
     async fn look(&mut self) {
+        let now = Instant::now();
+        if self.again.as_ref().is_some_and(|(at, _)| now >= *at) {
+            self.judge.handle_again();
+        }
         let verdict = match read(&self.path).await {
             Ok(bytes) => self.judge.handle_bytes(&bytes),
             Err(error) => self.judge.handle_unreadable(&error.to_string()),
         };
         match verdict {
             Verdict::Same => {}
-            Verdict::Taken(assignment, difference) => self.take(assignment, &difference),
-            Verdict::Refused(refusal) => self.tell(&refusal),
+            Verdict::Usable(assignment, difference) => self.ask(assignment, &difference).await,
+            Verdict::Refused(refusal) => {
+                self.again = None;
+                self.tell(&refusal);
+            }
+        }
+    }
+
+    /// Asks the venues whether they have what is new.
+    async fn ask(&mut self, assignment: Arc<Assignment>, difference: &Difference) {
+        let unknown = known::unknown(&assignment, &difference.added, &self.budgets).await;
+        let before = self.again.take().map(|(_, refusal)| refusal);
+        match self.judge.handle_asked(Arc::clone(&assignment), unknown) {
+            Ok(()) => self.take(assignment, difference),
+            Err(refusal) => {
+                // Told once, however often they are asked.
+                if before.as_ref() != Some(&refusal) {
+                    self.tell(&refusal);
+                }
+                self.again = Some((Instant::now() + ASK_AGAIN_EVERY, refusal));
+            }
         }
     }
 

@@ -4,7 +4,8 @@ use wire::{Interval, ShardCount};
 use super::*;
 
 fn source(venue: &str, symbols: &[&str]) -> WantedSource {
-    let base = |scheme: &str| format!("{scheme}://127.0.0.1:9100/{venue}");
+    // Where nobody listens.
+    let base = |scheme: &str| format!("{scheme}://127.0.0.1:9/{venue}");
     WantedSource {
         venue: venue.parse().unwrap(),
         endpoints: Some(AssignedEndpoints {
@@ -37,18 +38,26 @@ const BOTH: (&str, &[&str]) = ("binance-spot", &["BTC-USDT", "ETH-USDT"]);
 /// A judge with generation 7 in force.
 fn at_seven() -> Judge {
     let mut judge = Judge::new();
-    let verdict = judge.handle_bytes(text(7, &[BTC]).as_bytes());
-    assert!(matches!(verdict, Verdict::Taken(..)), "{verdict:?}");
+    take(&mut judge, &text(7, &[BTC]));
     judge
+}
+
+/// It is usable, and its venues have all of it.
+fn take(judge: &mut Judge, text: &str) -> (Arc<Assignment>, Difference) {
+    let Verdict::Usable(assignment, difference) = judge.handle_bytes(text.as_bytes()) else {
+        panic!("not usable: {text}")
+    };
+    judge
+        .handle_asked(Arc::clone(&assignment), Vec::new())
+        .unwrap();
+    (assignment, difference)
 }
 
 #[test]
 fn a_newer_one_is_taken_once() {
     let mut judge = at_seven();
     let newer = text(9, &[BOTH]);
-    let Verdict::Taken(assignment, difference) = judge.handle_bytes(newer.as_bytes()) else {
-        panic!("not taken")
-    };
+    let (assignment, difference) = take(&mut judge, &newer);
     assert_eq!(assignment.generation(), 9);
     assert_eq!((difference.moved.len(), difference.added.len()), (0, 1));
     assert_eq!(judge.in_force(), Some(&assignment));
@@ -68,7 +77,7 @@ fn what_is_not_better_is_refused_once_and_changes_nothing() {
         assert_eq!(judge.handle_bytes(text.as_bytes()), Verdict::Same);
         // It has not spoilt what comes after.
         let good = judge.handle_bytes(self::text(8, &[BOTH]).as_bytes());
-        assert!(matches!(good, Verdict::Taken(..)), "{good:?}");
+        assert!(matches!(good, Verdict::Usable(..)), "{good:?}");
     };
     check("", Reason::Malformed, "EOF");
     check("garbage", Reason::Malformed, "not an assignment");
@@ -113,9 +122,9 @@ fn what_is_not_better_is_refused_once_and_changes_nothing() {
 
 #[test]
 fn a_venue_that_needs_encryption_is_taken_where_there_is_some() {
-    let at_the_exchange = text(8, &[BTC]).replace("ws://127.0.0.1:9100", "wss://exchange.example");
+    let at_the_exchange = text(8, &[BTC]).replace("ws://127.0.0.1:9", "wss://exchange.example");
     let verdict = at_seven().handle_bytes(at_the_exchange.as_bytes());
-    let taken = matches!(verdict, Verdict::Taken(..));
+    let taken = matches!(verdict, Verdict::Usable(..));
     assert_eq!(taken, cfg!(feature = "tls"), "{verdict:?}");
 }
 
@@ -132,8 +141,7 @@ fn more_and_fewer_shards_are_taken() {
     for (generation, shards) in [(8, 5), (9, 2)] {
         let text = text(generation, &[BTC]);
         let text = text.replace("\"shards\":2", &format!("\"shards\":{shards}"));
-        let verdict = judge.handle_bytes(text.as_bytes());
-        assert!(matches!(verdict, Verdict::Taken(..)), "{verdict:?}");
+        take(&mut judge, &text);
         assert_eq!(judge.in_force().unwrap().shards().get(), shards);
     }
 }
@@ -188,4 +196,37 @@ fn a_shard_lists_its_own_under_the_names_that_the_whole_listing_gives() {
     };
     assert_eq!(listed(0), ["kline:1s:BTC-USD", "kline:1s:ETH-USD"]);
     assert_eq!(listed(1), ["kline:coinbase:1s:BTC-USD"]);
+}
+
+#[test]
+fn symbols_that_their_venue_has_not_keep_what_is_in_force() {
+    let mut judge = at_seven();
+    let newer = text(8, &[BOTH]);
+    let Verdict::Usable(assignment, difference) = judge.handle_bytes(newer.as_bytes()) else {
+        panic!("not usable")
+    };
+    let unknown = vec![difference.added[0].0.clone()];
+    let refusal = judge.handle_asked(assignment, unknown).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::UnknownSymbols);
+    assert!(
+        refusal.to_string().contains("binance-spot/ETH-USDT"),
+        "{refusal}"
+    );
+    assert_eq!(judge.in_force().unwrap().generation(), 7);
+    // Nothing is asked for what was asked for, until it is wanted anew.
+    assert_eq!(judge.handle_bytes(newer.as_bytes()), Verdict::Same);
+    judge.handle_again();
+    take(&mut judge, &newer);
+}
+
+#[test]
+fn of_many_names_some_are_told() {
+    let of = |n| {
+        Instrument::new(
+            "coinbase".parse().unwrap(),
+            Symbol::from_parts(&format!("S{n}"), "USD").unwrap(),
+        )
+    };
+    let told = Refusal::UnknownSymbols((0..23).map(of).collect()).to_string();
+    assert!(told.ends_with("coinbase/S19-USD and 3 more"), "{told}");
 }

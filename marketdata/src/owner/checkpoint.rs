@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use wire::{Instrument, ShardId};
 
 use super::frontier::{Frontier, PlaceText};
+use crate::aggregate::SeriesSnapshot;
 
 /// What the log says of an instrument: who owns it, and from where to go on.
 ///
@@ -37,7 +38,11 @@ pub struct Checkpoint {
 
 /// A series' state as JSON text. What is in it is the aggregation's business.
 #[derive(Debug, Clone)]
-pub struct Snapshot(Arc<RawValue>);
+pub struct Snapshot {
+    json: Arc<RawValue>,
+    /// What it says, where that was read already.
+    state: Option<Arc<SeriesSnapshot>>,
+}
 
 /// Where the states of series are taken from: the engine.
 pub trait Snapshots {
@@ -101,7 +106,20 @@ impl Checkpoint {
         serde_json::to_vec(&text).expect("plain fields")
     }
 
-    /// Reads its text.
+    /// Reads its text, and the series' state in it: who takes the instrument must be able to go on from that. It is
+    /// read once, and kept for whoever does.
+    ///
+    /// # Errors
+    /// When either cannot be read.
+    pub fn decode_whole(json: &[u8]) -> Result<Self, CheckpointError> {
+        let mut checkpoint = Self::decode(json)?;
+        if let Some(series) = &mut checkpoint.series {
+            series.state = Some(series.state()?);
+        }
+        Ok(checkpoint)
+    }
+
+    /// Reads its text, but not the series' state in it.
     ///
     /// # Errors
     /// When it is not JSON, or lacks a field.
@@ -124,17 +142,31 @@ impl Snapshot {
     /// Wraps the text.
     #[must_use]
     pub fn new(json: Box<RawValue>) -> Self {
-        Self(Arc::from(json))
+        Self {
+            json: Arc::from(json),
+            state: None,
+        }
+    }
+
+    /// What it says, as it was read before or as it is read now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn state(&self) -> Result<Arc<SeriesSnapshot>, CheckpointError> {
+        match &self.state {
+            Some(state) => Ok(Arc::clone(state)),
+            None => Ok(Arc::new(serde_json::from_str(self.get())?)),
+        }
     }
 
     /// The text, for whoever reads it back.
     #[must_use]
     pub fn get(&self) -> &str {
-        self.0.get()
+        self.json.get()
     }
 
     fn raw(&self) -> &RawValue {
-        &self.0
+        &self.json
     }
 }
 

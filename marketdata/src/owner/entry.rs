@@ -27,7 +27,7 @@ pub(super) struct Entry {
     pub(super) gained_ms: u64,
     /// The assignment does not give it to us any more.
     pub(super) leaving: Option<Leaving>,
-    pub(super) is_level: bool,
+    pub(super) level: Level,
     /// When its checkpoint is to be read next, while it is not ours.
     pub(super) look_at_ms: u64,
     pub(super) block: Option<Block>,
@@ -45,6 +45,19 @@ pub(super) enum Hold {
         sequence: u64,
         epoch: u64,
     },
+}
+
+/// How well we hear an instrument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Level {
+    /// Its feed is not up.
+    #[default]
+    Away,
+    /// Its feed is up, and what is missing of it is being fetched. That may take long, or fail: it holds up a move, as
+    /// its old owner goes on meanwhile, and no take-over, when nobody does.
+    Filling,
+    /// Its feed is up, and nothing of it is being fetched.
+    Whole,
 }
 
 /// How our engine's state of it relates to the log.
@@ -79,7 +92,7 @@ impl Entry {
             generation,
             gained_ms: now_ms,
             leaving: None,
-            is_level: false,
+            level: Level::Away,
             look_at_ms: now_ms,
             block: None,
             in_flight: false,
@@ -88,6 +101,15 @@ impl Entry {
 
     pub(super) fn is_owned(&self) -> bool {
         matches!(self.hold, Hold::Owned { .. })
+    }
+
+    /// How many closes wait to be committed by us.
+    pub(super) fn owned_len(&self) -> usize {
+        if self.is_owned() {
+            self.pending.len()
+        } else {
+            0
+        }
     }
 
     /// Takes a close of the engine if it follows.

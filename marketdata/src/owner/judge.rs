@@ -25,7 +25,7 @@ pub enum Block {
     Unreadable,
     /// A later claim to the shard wrote it: ours must be raised above that first.
     Outclaimed,
-    /// It comes from another shard, and we are not level yet.
+    /// It comes from another shard, and we do not hear it yet, or fetch what is missing of it.
     NotLevel,
     /// A bar is committed that we have yet to close: its owner before us was told of the market a moment earlier.
     Behind,

@@ -7,6 +7,7 @@ use wire::Instrument;
 
 use super::batch::Batch;
 use super::checkpoint::{Checkpoint, Snapshots};
+use super::entry::Level;
 use super::judge::{Block, Identity};
 use super::lease::{Lease, LeaseAnswer, LeaseCommand, LeaseEvent};
 use super::ledger::{Assigned, CommitOutcome, Ledger, LedgerCommand, LedgerEvent, Stale, StoredAt};
@@ -139,9 +140,9 @@ impl Owner {
         self.ledger.handle_assignment(now_ms, assigned)
     }
 
-    /// The instrument's feed is such that we could go on with it at once, or not any more.
-    pub fn handle_level(&mut self, now_ms: u64, instrument: &Instrument, is_level: bool) {
-        self.ledger.handle_level(now_ms, instrument, is_level);
+    /// How well we hear the instrument, when that has changed.
+    pub fn handle_level(&mut self, now_ms: u64, instrument: &Instrument, level: Level) {
+        self.ledger.handle_level(now_ms, instrument, level);
     }
 
     /// The engine goes on from the checkpoint of [`Event::Taken`] although that did not ask for it. To be told while that

@@ -42,6 +42,7 @@ mod status;
 
 pub use batch::{Batch, Numbered, Part};
 pub use checkpoint::{Checkpoint, CheckpointError, Snapshot, Snapshots};
+pub use entry::Level;
 pub use frontier::{Frontier, Place};
 pub use judge::{Block, Identity};
 pub use lease::{Lease, LeaseAnswer, LeaseCommand, LeaseEvent, LeaseValue};

@@ -9,9 +9,9 @@ pub struct Options {
     /// How often a standby looks at the lease. With the time to live it bounds a take-over: a holder that dies just
     /// after it renewed is noticed this much later at most.
     pub watch_ms: u64,
-    /// How much longer a standby that is not level leaves a free lease to others.
+    /// How much longer a standby that does not hear all its instruments leaves a free lease to others.
     pub unlevel_wait_ms: u64,
-    /// How long an instrument that comes from another shard is left to its old owner while we are not level.
+    /// How long an instrument that comes from another shard is left to its old owner while we do not hear it whole.
     pub move_wait_ms: u64,
     /// For how long, once the lease is ours, an instrument of our own shard is left untaken while our engine has yet to
     /// close a bar that is committed. Nobody publishes it meanwhile.
@@ -26,8 +26,10 @@ pub struct Options {
     pub batch_max: usize,
     /// Checkpoints that are read or taken at once. They bear the series' state, some tens of kilobytes each.
     pub take_max: usize,
-    /// Closes that wait, of all instruments. At 1,000 instruments of 4 intervals it is over a minute of the bus being
-    /// away. Some 250 bytes each: 20 MB.
+    /// Closes that wait, of all instruments. Where all of it waits to be committed, further ones stay in the engine,
+    /// which makes them one by one and adds trades to them until they are taken out: see
+    /// [`super::Ledger::is_full`]. Those of instruments that are not ours give way to those that are. At 1,000
+    /// instruments that trade in each second it is over a minute of the bus being away. Some 250 bytes each: 20 MB.
     pub pending_max: usize,
     /// How long the last commits may take when stopping; the lease is given back after that.
     pub stop_ms: u64,

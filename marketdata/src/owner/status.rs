@@ -40,7 +40,7 @@ pub struct Status {
     pub claim: Option<u64>,
     /// The assignment in force.
     pub generation: Option<u64>,
-    /// Whether we could go on with all of it at once.
+    /// Whether we hear all of it, so that we could go on with it at once.
     pub is_level: bool,
     /// Instruments that we publish.
     pub owned: usize,

@@ -110,8 +110,11 @@ async fn serve(args: Run) -> ExitCode {
         }
     }
     let bus = Arc::new(NatsBroker::connect(scope, nats, &metrics));
-    let (file, assigned) =
-        AssignmentFile::new(assignment, metrics.register(AssignmentMetrics::new));
+    let (file, assigned) = AssignmentFile::new(
+        assignment,
+        metrics.register(AssignmentMetrics::new),
+        options.rest_budgets.clone(),
+    );
     tasks.spawn("assignment", OnExit::StopAll, file.run(shutdown.clone()));
     tasks.spawn_to_the_end("ready", OnExit::Log, Arc::clone(&bus).hold_ready(reached));
     let shard = ShardProcess {
@@ -160,6 +163,7 @@ impl ShardProcess {
     async fn run(mut self, shutdown: Shutdown) -> Result<(), ShardError> {
         let first = tokio::select! {
             () = shutdown.requested() => return Ok(()),
+            // What it gives counts as seen, and nothing newer does: that is carried after it.
             first = self.assigned.wait_for(Option::is_some) => match first {
                 Ok(first) => first.clone(),
                 // Whoever reads the file has ended, which stops everything.
@@ -169,7 +173,6 @@ impl ShardProcess {
         let Some(first) = first else {
             return Ok(());
         };
-        self.assigned.mark_unchanged();
         let service = self.metrics.register(|registry| {
             Service::following(self.options, &first, self.assigned, self.bus, registry)
         })?;

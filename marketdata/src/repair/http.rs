@@ -29,6 +29,14 @@ pub(super) struct Base {
     encrypted: bool,
 }
 
+/// What a venue said.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// HTTP status; neither 418 nor 429.
+    pub(super) status: u16,
+    pub(super) body: Bytes,
+}
+
 impl Base {
     /// `None` where it is no address of HTTP, or encrypted and this build has no encryption.
     pub(super) fn parse(text: &str) -> Option<Self> {
@@ -46,18 +54,31 @@ impl Base {
         })
     }
 
-    /// The body of a `GET`.
+    /// The body of a `GET` that was granted.
     ///
     /// # Errors
     /// Why there is none.
     pub(super) async fn get(&self, path: &str) -> Result<Bytes, Failure> {
+        let Answer { status, body } = self.answer(path).await?;
+        match status {
+            200 => Ok(body),
+            400..500 => Err(Failure::Refused),
+            _ => Err(Failure::Unavailable),
+        }
+    }
+
+    /// The answer to a `GET`, whatever it says.
+    ///
+    /// # Errors
+    /// When there is none, or the venue was asked too much.
+    pub(super) async fn answer(&self, path: &str) -> Result<Answer, Failure> {
         match tokio::time::timeout(REQUEST_MAX, self.get_unbounded(path)).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::Unavailable),
         }
     }
 
-    async fn get_unbounded(&self, path: &str) -> Result<Bytes, Failure> {
+    async fn get_unbounded(&self, path: &str) -> Result<Answer, Failure> {
         let stream = TcpStream::connect((self.host.as_str(), self.port))
             .await
             .map_err(|_| Failure::Unavailable)?;
@@ -70,7 +91,7 @@ impl Base {
         self.ask(stream, path).await
     }
 
-    async fn ask<S>(&self, stream: S, path: &str) -> Result<Bytes, Failure>
+    async fn ask<S>(&self, stream: S, path: &str) -> Result<Answer, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -92,15 +113,12 @@ impl Base {
             let status = answer.status().as_u16();
             let wait = answer.headers().get(RETRY_AFTER);
             let wait_s: Option<u64> = wait.and_then(|text| text.to_str().ok()?.parse().ok());
-            match status {
-                200 => {}
-                418 | 429 => return Err(Failure::TooMany(wait_s.map(|s| s.saturating_mul(1_000)))),
-                400..500 => return Err(Failure::Refused),
-                _ => return Err(Failure::Unavailable),
+            if matches!(status, 418 | 429) {
+                return Err(Failure::TooMany(wait_s.map(|s| s.saturating_mul(1_000))));
             }
             let body = Limited::new(answer.into_body(), BODY_MAX).collect().await;
-            body.map(http_body_util::Collected::to_bytes)
-                .map_err(|_| Failure::Unavailable)
+            let body = body.map_err(|_| Failure::Unavailable)?.to_bytes();
+            Ok(Answer { status, body })
         };
         // The connection is worked on here, and ends with the request.
         tokio::pin!(connection, exchange);

@@ -7,11 +7,22 @@
 /// Which page is asked for when, and what the answers say. Pure.
 pub mod plan;
 
+/// Budgets that are shared.
+mod budgets;
+
 /// One HTTP request.
 mod http;
+
+/// Which symbols a venue has. Pure.
+pub mod survey;
+
+/// Who asks it that.
+mod surveyor;
 
 /// The task.
 mod task;
 
+pub use budgets::{RestBudget, RestBudgets};
 pub use plan::RepairRequest;
+pub use surveyor::{Unasked, unknown_symbols};
 pub use task::{REQUESTS_LEN, Repairer, requests};

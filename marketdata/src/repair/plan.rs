@@ -64,7 +64,6 @@ pub enum Failure {
 /// One source's holes. One page is asked for at a time. Time is any clock that never runs back, in milliseconds.
 #[derive(Debug)]
 pub struct Plan {
-    budget: Budget,
     jobs: VecDeque<Job>,
     asked: bool,
     /// Nothing is asked for before.
@@ -84,11 +83,10 @@ struct Job {
 }
 
 impl Plan {
-    /// Nothing to do yet, and a full budget of what the venue allows.
+    /// Nothing to do yet.
     #[must_use]
-    pub fn new(venue: &dyn Venue, rng: fastrand::Rng, now_ms: u64) -> Self {
+    pub fn new(rng: fastrand::Rng) -> Self {
         Self {
-            budget: Budget::new(venue.rest_rate(), now_ms),
             jobs: VecDeque::new(),
             asked: false,
             pause_until_ms: 0,
@@ -113,8 +111,9 @@ impl Plan {
         });
     }
 
-    /// What to do now. After [`Step::Send`], [`Plan::handle_page`] or [`Plan::handle_failure`] comes first.
-    pub fn poll_step(&mut self, venue: &dyn Venue, now_ms: u64) -> Step {
+    /// What to do now. After [`Step::Send`], [`Plan::handle_page`] or [`Plan::handle_failure`] comes first. The budget
+    /// is the venue's, from which others of this process take too.
+    pub fn poll_step(&mut self, venue: &dyn Venue, budget: &mut Budget, now_ms: u64) -> Step {
         while let Some(job) = self.jobs.front() {
             let Some(page) = venue.trades_page(job.request.instrument, job.lo, job.hi) else {
                 self.finish();
@@ -123,7 +122,7 @@ impl Plan {
             if now_ms < self.pause_until_ms {
                 return Step::Wait(self.pause_until_ms);
             }
-            return match self.budget.take(now_ms, page.tokens) {
+            return match budget.take(now_ms, page.tokens) {
                 Ok(()) => {
                     self.asked = true;
                     Step::Send(page.path)
@@ -202,14 +201,17 @@ impl Plan {
         }
     }
 
-    /// There is no page.
-    pub fn handle_failure(&mut self, failure: Failure, now_ms: u64) {
+    /// There is no page. Where the venue was asked too much, nobody asks it for a while.
+    pub fn handle_failure(&mut self, failure: Failure, budget: &mut Budget, now_ms: u64) {
         if !std::mem::take(&mut self.asked) {
             return;
         }
         match failure {
             Failure::Unavailable => self.fail(now_ms, None),
-            Failure::TooMany(wait_ms) => self.fail(now_ms, wait_ms),
+            Failure::TooMany(wait_ms) => {
+                budget.hold_until(now_ms.saturating_add(wait_ms.unwrap_or(0)));
+                self.fail(now_ms, wait_ms);
+            }
             Failure::Refused => self.finish(),
         }
     }

@@ -1,12 +1,11 @@
 //! The task that asks a venue for what is missing, and hands it over.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use runtime::shutdown::Shutdown;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
+use super::budgets::RestBudget;
 use super::http::Base;
 use super::plan::{Failure, Plan, RepairRequest, Step};
 use crate::route::Input;
@@ -30,12 +29,12 @@ pub struct Repairer {
     requests: mpsc::Receiver<RepairRequest>,
     inboxes: Arc<[mpsc::Sender<Input>]>,
     plan: Plan,
-    begun: Instant,
+    budget: RestBudget,
 }
 
 impl Repairer {
     /// `rest` is the base address, without a slash at its end; what cannot be asked there stays a gap. `inboxes` are
-    /// the shards', by number; they are held until it ends.
+    /// the shards', by number; they are held until it ends. `budget` is the venue's, which others share.
     #[must_use]
     pub fn new(
         venue: Arc<dyn Venue>,
@@ -43,6 +42,7 @@ impl Repairer {
         requests: mpsc::Receiver<RepairRequest>,
         inboxes: Arc<[mpsc::Sender<Input>]>,
         rng: fastrand::Rng,
+        budget: RestBudget,
     ) -> Self {
         let base = Base::parse(rest);
         if base.is_none() {
@@ -56,9 +56,9 @@ impl Repairer {
             base,
             requests,
             inboxes,
-            plan: Plan::new(venue.as_ref(), rng, 0),
+            plan: Plan::new(rng),
             venue,
-            begun: Instant::now(),
+            budget,
         }
     }
 
@@ -72,12 +72,16 @@ impl Repairer {
 
     async fn work(&mut self) {
         loop {
-            let step = self.plan.poll_step(self.venue.as_ref(), self.now_ms());
+            let now_ms = self.budget.now_ms();
+            let (plan, venue) = (&mut self.plan, self.venue.as_ref());
+            let step = self
+                .budget
+                .with(|budget| plan.poll_step(venue, budget, now_ms));
             self.hand_over().await;
             match step {
                 Step::Send(path) => self.ask(&path).await,
                 Step::Wait(until_ms) => {
-                    let until = self.begun + Duration::from_millis(until_ms);
+                    let until = self.budget.instant(until_ms);
                     tokio::select! {
                         () = tokio::time::sleep_until(until) => {}
                         Some(request) = self.requests.recv() => self.plan.handle_request(request),
@@ -111,7 +115,7 @@ impl Repairer {
                 Failure::Unavailable
             })
         });
-        let now_ms = self.now_ms();
+        let now_ms = self.budget.now_ms();
         match read {
             Ok(trades) => self.plan.handle_page(trades, now_ms),
             Err(failure) => {
@@ -121,12 +125,10 @@ impl Repairer {
                     ?failure,
                     "not repaired yet"
                 );
-                self.plan.handle_failure(failure, now_ms);
+                let plan = &mut self.plan;
+                self.budget
+                    .with(|budget| plan.handle_failure(failure, budget, now_ms));
             }
         }
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -9,7 +9,7 @@ use wire::{Bar, Instrument};
 use super::ops::Answer;
 use super::{Shard, wall_ms};
 use crate::carrier::Control;
-use crate::owner::{self, Assigned, Batch, Block, Checkpoint, Event};
+use crate::owner::{self, Assigned, Batch, Block, Checkpoint, Event, Level};
 use crate::publish::Numbers;
 
 impl Shard {
@@ -56,7 +56,8 @@ impl Shard {
             }
             Event::Committed(batch) => self.handle_committed(&batch),
             Event::Released { instrument } => {
-                if let Some(at) = self.core.handle_released(&instrument) {
+                if let Some((at, series)) = self.core.handle_released(&instrument) {
+                    self.repairs.handle_released(series);
                     self.context.carriage.handle_dropped(at);
                     tracing::info!(%shard, %instrument, "released");
                     self.levels.remove(&instrument);
@@ -78,8 +79,7 @@ impl Shard {
                 tracing::warn!(%shard, %instrument, %error, "a checkpoint's state cannot be read");
             }
         }
-        // What was missed since is fetched before it is level again.
-        self.tell_level(instrument, false);
+        self.tell_filling(instrument);
     }
 
     /// The engine goes on from its own state, with closed bars as they were committed.
@@ -93,7 +93,7 @@ impl Shard {
             Ok(false) => {
                 tracing::info!(%shard, %instrument, "the owner before had trades that we lack: going on from its checkpoint");
                 self.owner.handle_restored(instrument);
-                self.tell_level(instrument, false);
+                self.tell_filling(instrument);
             }
             Err(error) => {
                 tracing::warn!(%shard, %instrument, %error, "a checkpoint's state cannot be read");
@@ -204,12 +204,19 @@ impl Shard {
         }
     }
 
-    pub(super) fn tell_level(&mut self, instrument: &Instrument, is_level: bool) {
-        let before = self.levels.get(instrument).copied().unwrap_or(false);
-        if before != is_level {
-            self.levels.insert(instrument.clone(), is_level);
+    pub(super) fn tell_level(&mut self, instrument: &Instrument, level: Level) {
+        let before = self.levels.get(instrument).copied().unwrap_or_default();
+        if before != level {
+            self.levels.insert(instrument.clone(), level);
             let now_ms = self.now_ms();
-            self.owner.handle_level(now_ms, instrument, is_level);
+            self.owner.handle_level(now_ms, instrument, level);
+        }
+    }
+
+    /// The engine goes on from a checkpoint: what was missed since is fetched before the instrument is whole again.
+    fn tell_filling(&mut self, instrument: &Instrument) {
+        if self.levels.get(instrument) == Some(&Level::Whole) {
+            self.tell_level(instrument, Level::Filling);
         }
     }
 }

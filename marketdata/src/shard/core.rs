@@ -7,11 +7,10 @@ use serde_json::value::RawValue;
 use wire::{Bar, Instrument, Interval, Trade};
 
 use crate::aggregate::{
-    Closed, Config, Counters, Engine, Event, FeedIndex, Missing, OpenBar, SeriesIndex,
-    SeriesSnapshot, TradeOutcome,
+    Closed, Config, Counters, Engine, Event, FeedIndex, Missing, OpenBar, SeriesIndex, TradeOutcome,
 };
 use crate::listing::Listed;
-use crate::owner::{Snapshot, Snapshots};
+use crate::owner::{CheckpointError, Snapshot, Snapshots};
 use crate::publish::{Content, Names, Numbers};
 use crate::roster::Member;
 use crate::route::Input;
@@ -70,7 +69,7 @@ impl Core {
             self.places.insert(index, series);
             // One that was let go and comes again is a new series.
             if let Some(before) = self.of.insert(listed.instrument.clone(), series) {
-                self.members[before].is_carried = false;
+                self.let_go(before);
             }
             self.names.handle_listed(listed);
             self.members.push(Held {
@@ -88,12 +87,20 @@ impl Core {
         self.names.handle_renamed(series as usize, listed);
     }
 
-    /// The instrument has no place here any more; gives its place in the list of everything.
-    pub(crate) fn handle_released(&mut self, instrument: &Instrument) -> Option<usize> {
+    /// The instrument has no place here any more; gives its place in the list of everything, and its series.
+    pub(crate) fn handle_released(&mut self, instrument: &Instrument) -> Option<(usize, u32)> {
         let series = self.of.remove(instrument)?;
+        self.let_go(series);
+        let number = u32::try_from(series).unwrap_or(u32::MAX);
+        Some((self.members[series].at, number))
+    }
+
+    /// Its feed may live on with others: the engine must not go on closing its bars.
+    fn let_go(&mut self, series: usize) {
         let held = &mut self.members[series];
-        held.is_carried = false;
-        Some(held.at)
+        if std::mem::take(&mut held.is_carried) {
+            self.engine.release(held.index);
+        }
     }
 
     /// The instruments carried, with their places in the list of everything and their series.
@@ -207,7 +214,7 @@ impl Core {
     fn handle_up(&mut self, series: usize, venue_ms: i64) {
         let held = &mut self.members[series];
         held.connections += 1;
-        if held.connections == 1 {
+        if held.connections == 1 && held.is_carried {
             self.engine.handle_series_up(held.index, Some(venue_ms));
         }
     }
@@ -215,7 +222,7 @@ impl Core {
     fn handle_down(&mut self, series: usize) {
         let held = &mut self.members[series];
         held.connections = held.connections.saturating_sub(1);
-        if held.connections == 0 {
+        if held.connections == 0 && held.is_carried {
             self.engine.handle_series_down(held.index);
         }
     }
@@ -240,15 +247,12 @@ impl Core {
         &mut self,
         instrument: &Instrument,
         state: Option<&Snapshot>,
-    ) -> Result<(), serde_json::Error> {
+    ) -> Result<(), CheckpointError> {
         let Some(held) = self.of.get(instrument).map(|&series| &self.members[series]) else {
             return Ok(());
         };
         match state {
-            Some(state) => {
-                let state: SeriesSnapshot = serde_json::from_str(state.get())?;
-                self.engine.restore(held.index, &state);
-            }
+            Some(state) => self.engine.restore(held.index, &*state.state()?),
             None => self.engine.reset(held.index),
         }
         if held.connections > 0 {
@@ -268,12 +272,11 @@ impl Core {
         &mut self,
         instrument: &Instrument,
         state: &Snapshot,
-    ) -> Result<bool, serde_json::Error> {
+    ) -> Result<bool, CheckpointError> {
         let Some(held) = self.of.get(instrument).map(|&series| &self.members[series]) else {
             return Ok(true);
         };
-        let committed: SeriesSnapshot = serde_json::from_str(state.get())?;
-        if self.engine.adopt(held.index, &committed) {
+        if self.engine.adopt(held.index, &*state.state()?) {
             return Ok(true);
         }
         self.handle_restore(instrument, Some(state))?;

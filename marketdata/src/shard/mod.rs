@@ -17,7 +17,7 @@ use crate::carriage::Carriage;
 use crate::carrier::Control;
 use crate::metrics::{Metrics, Sparse};
 use crate::options::{Options, WhenFull};
-use crate::owner::{Accepted, Command, Identity, Owner, Status};
+use crate::owner::{Accepted, Command, Identity, Level, Owner, Status};
 use crate::publish::Numbers;
 use crate::route::Input;
 
@@ -52,11 +52,6 @@ const TURN_LEN: usize = 1_024;
 /// How often all open bars are sent again, for those who missed one.
 const REPUBLISH_EVERY: Duration = Duration::from_secs(10);
 
-/// Closes that wait for the bus before further ones stay in the engine, which makes them one by one and adds trades to
-/// them until they are taken out. That is what one tick closes, of four thousand instruments in four intervals at
-/// midnight. Some 250 bytes each: 4 MB.
-const WAITING_MAX: usize = 16_384;
-
 /// What a shard is made of.
 pub(crate) struct ShardContext {
     pub(crate) shard: ShardId,
@@ -87,13 +82,16 @@ pub(crate) struct Shard {
     inputs: VecDeque<Input>,
     /// To be told to the carrier: as many as there are instruments at most.
     dropped: VecDeque<Instrument>,
-    /// What the owner was told of each instrument; false where it is not in here.
-    levels: BTreeMap<Instrument, bool>,
+    /// What the owner was told of each instrument; away where it is not in here.
+    levels: BTreeMap<Instrument, Level>,
     repairs: Repairs,
     publish_told: Sparse,
     lost_told: Sparse,
     waiting_told: Sparse,
     sampled: Sampled,
+    /// How often it has gone round.
+    #[cfg(test)]
+    turns: Arc<std::sync::atomic::AtomicUsize>,
 }
 
 impl Shard {
@@ -133,6 +131,8 @@ impl Shard {
             lost_told: Sparse::default(),
             waiting_told: Sparse::default(),
             sampled: Sampled::new(options.tracer.clone(), &context.intervals),
+            #[cfg(test)]
+            turns: Arc::default(),
             context,
         }
     }
@@ -149,6 +149,9 @@ impl Shard {
         let mut republish = tokio::time::interval(REPUBLISH_EVERY);
         let (mut stopping, mut is_last_told) = (false, false);
         loop {
+            #[cfg(test)]
+            self.turns
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.act_on_events();
             self.handle_inputs();
             if stopping && !is_last_told && self.owner.ledger().is_drained() {
@@ -173,7 +176,7 @@ impl Shard {
                 answer = self.ops.next() => self.handle_answer(answer)?,
                 Some(control) = self.control.recv() => self.handle_control(control),
                 () = sleep_until(wake), if wake.is_some() => {}
-                count = self.inbox.recv_many(&mut taken, TURN_LEN), if open => {
+                count = self.inbox.recv_many(&mut taken, TURN_LEN), if open && !stopping => {
                     if count == 0 {
                         // Nobody is left to bring anything.
                         self.handle_stop();
@@ -219,8 +222,9 @@ impl Shard {
         }
     }
 
+    /// Whether the owner takes further closes: they stay in the engine otherwise.
     fn has_room(&self) -> bool {
-        self.owner.ledger().pending_len() < WAITING_MAX
+        !self.owner.ledger().is_full()
     }
 
     fn is_unowned(&self) -> bool {
@@ -264,11 +268,11 @@ impl Shard {
     }
 
     fn handle_stop(&mut self) {
-        // What is in the inbox has come before the stop.
+        // What is in the inbox has come before the stop. It is not read again: one that is closed is always ready.
+        self.inbox.close();
         while let Ok(input) = self.inbox.try_recv() {
             self.inputs.push_back(input);
         }
-        self.inbox.close();
         self.handle_inputs();
         let now_ms = self.now_ms();
         self.owner.handle_stop(now_ms);
@@ -278,17 +282,20 @@ impl Shard {
     async fn update(&mut self) {
         let now_ms = self.now_ms();
         self.repairs.ask(&mut self.core, now_ms);
-        let carried: Vec<(Instrument, bool)> = self
+        let carried: Vec<(Instrument, Level)> = self
             .core
             .carried()
             .map(|(instrument, at, series)| {
-                let is_settled = self.context.carriage.is_settled(at);
-                let is_level = is_settled && !self.repairs.is_waiting(series);
-                (instrument.clone(), is_level)
+                let level = match self.context.carriage.is_settled(at) {
+                    false => Level::Away,
+                    true if self.repairs.is_waiting(series) => Level::Filling,
+                    true => Level::Whole,
+                };
+                (instrument.clone(), level)
             })
             .collect();
-        for (instrument, is_level) in carried {
-            self.tell_level(&instrument, is_level);
+        for (instrument, level) in carried {
+            self.tell_level(&instrument, level);
         }
         self.tally.handle_counters(&self.core.counters());
         let waiting = self.owner.ledger().pending_len();

@@ -80,9 +80,7 @@ impl Ops {
         self.log = Some(Box::pin(async move {
             let read = tokio::time::timeout(LOG_WAIT_MAX, bus.checkpoints(&subjects)).await;
             let read = match read {
-                Ok(Ok(stored)) => {
-                    Some(stored.iter().map(|it| it.as_ref().map(stored_at)).collect())
-                }
+                Ok(Ok(stored)) => Some(decode(&stored).await),
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "checkpoints not read");
                     None
@@ -164,10 +162,32 @@ async fn lease(bus: &dyn Bus, scope: &Scope, shard: ShardId, command: LeaseComma
     }
 }
 
+/// Checkpoints that are read in one go: some tens of kilobytes each, so that the shard is held up for less than a
+/// millisecond or two.
+const DECODED_AT_ONCE: usize = 8;
+
+async fn decode(stored: &[Option<StoredCheckpoint>]) -> Vec<Option<StoredAt>> {
+    let mut decoded = Vec::with_capacity(stored.len());
+    for some in stored.chunks(DECODED_AT_ONCE) {
+        if !decoded.is_empty() {
+            // A take-over reads hundreds, and what comes meanwhile has its turns.
+            tokio::task::yield_now().await;
+        }
+        decoded.extend(some.iter().map(|it| it.as_ref().map(stored_at)));
+    }
+    decoded
+}
+
 fn stored_at(stored: &StoredCheckpoint) -> StoredAt {
+    let decoded = Checkpoint::decode_whole(&stored.json);
+    let sequence = stored.sequence;
     StoredAt {
-        sequence: stored.sequence,
-        checkpoint: Checkpoint::decode(&stored.json).ok(),
+        sequence,
+        checkpoint: decoded
+            .inspect_err(
+                |error| tracing::debug!(sequence, %error, "a checkpoint that cannot be read"),
+            )
+            .ok(),
     }
 }
 

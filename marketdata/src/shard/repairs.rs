@@ -37,6 +37,12 @@ impl Repairs {
             .extend(asks.into_iter().map(|ask| (ask.place.series, ask)));
     }
 
+    /// The series is carried no more. Who fills its holes ends when nobody is left to ask.
+    pub(super) fn handle_released(&mut self, series: u32) {
+        self.asks.remove(&series);
+        self.waiting.remove(&series);
+    }
+
     /// Asks for what is missing. Where there is no room for a request, it is asked for again later.
     pub(super) fn ask(&mut self, core: &mut Core, now_ms: u64) {
         if self.asks.is_empty() {

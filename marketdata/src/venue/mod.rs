@@ -8,6 +8,7 @@
 //! answers say: for [`crate::repair`]). What all of them must do is numbered in `docs/venues.md` and tested by
 //! `tests/path/venue_acceptance.rs`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// What an adapter makes of a frame.
@@ -74,6 +75,35 @@ pub trait Venue: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// When it, or a trade in it, cannot be read exactly. Nothing of it is to be believed then.
     fn decode_page(&self, body: &[u8]) -> Result<Vec<wire::Trade>, Reason>;
+
+    /// The page that says which of these instruments the venue has, [`Venue::listing_len`] at most; `None` where it
+    /// tells nobody without credentials.
+    fn listing_page(&self, instruments: &[InstrumentIndex]) -> Option<Page>;
+
+    /// How many instruments one such page is asked for; all where it has the whole listing.
+    fn listing_len(&self) -> usize;
+
+    /// What the answer to it says, by its HTTP status and its body.
+    fn decode_listing(&self, status: u16, body: &[u8]) -> Listing;
+}
+
+/// What a venue says of the instruments that it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listing {
+    /// It has these, in its own spelling, and of those that were asked for no other.
+    Has(BTreeSet<String>),
+    /// It has not all of those that were asked for, and does not say which it lacks.
+    Lacks,
+    /// Nothing: another error, or an answer that cannot be read.
+    Unclear,
+}
+
+/// A listing of rows that bear a name. One without any is that of a venue in trouble.
+fn listed(names: Option<BTreeSet<String>>) -> Listing {
+    match names {
+        Some(names) if !names.is_empty() => Listing::Has(names),
+        _ => Listing::Unclear,
+    }
 }
 
 /// A request to a venue's REST interface.

@@ -9,7 +9,9 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use marketdata::owner::{Assigned, Command, CommitOutcome, LeaseAnswer, LeaseCommand, Options};
+use marketdata::owner::{
+    Assigned, Command, CommitOutcome, LeaseAnswer, LeaseCommand, Level, Options,
+};
 use wire::{Instrument, ShardId, Symbol, Venue};
 
 use crate::engine::{LENS, known};
@@ -191,7 +193,8 @@ impl State {
         }
         node.act(self.now_ms);
         for instrument in world.instruments() {
-            node.owner.handle_level(self.now_ms, instrument, true);
+            node.owner
+                .handle_level(self.now_ms, instrument, Level::Whole);
             node.feed(instrument, self.tick);
         }
         node.close();

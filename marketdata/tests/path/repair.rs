@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use exchange_sim::Kind;
 use marketdata::aggregate::{Closed, Config, Engine, Missing, SeriesIndex};
-use marketdata::repair::{RepairRequest, Repairer, requests};
+use marketdata::repair::{RepairRequest, Repairer, RestBudget, requests};
 use marketdata::route::{Input, Place};
 use marketdata::venue::{self, Venue};
 use runtime::shutdown::Shutdown;
@@ -46,6 +46,7 @@ impl Asked {
             requests,
             vec![inbox_in].into(),
             fastrand::Rng::with_seed(1),
+            RestBudget::new(venue.as_ref()),
         );
         tasks.spawn("sim", OnExit::StopAll, sim.run(shutdown.clone()));
         tasks.spawn("repair", OnExit::StopAll, repairer.run(shutdown.clone()));

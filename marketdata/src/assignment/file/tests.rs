@@ -1,6 +1,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use exchange_sim::{Kind, Play, StartWhen};
 use runtime::tasks::{OnExit, Tasks};
 use tempfile::TempDir;
 
@@ -20,7 +21,8 @@ impl Rig {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("assignment.json");
-        let (file, taken) = AssignmentFile::new(path, AssignmentMetrics::default());
+        let (file, taken) =
+            AssignmentFile::new(path, AssignmentMetrics::default(), RestBudgets::default());
         Self {
             folder,
             file,
@@ -123,6 +125,89 @@ async fn as_a_task_it_sees_each_change_and_stops_when_asked() {
         };
         taken.wait_for(is_it).await.unwrap();
     }
+    stop.trigger();
+    tasks.run_until_stopped(LOOK_EVERY).await.unwrap();
+}
+
+/// An exchange with `BTC-USDT`, `ETH-USDT` and `BTC-USD`, and its address.
+async fn exchange(tasks: &Tasks, shutdown: Shutdown) -> String {
+    let (binance, coinbase) = (Kind::BinanceSpot, Kind::Coinbase);
+    let symbols = [
+        (binance, "BTC-USDT"),
+        (binance, "ETH-USDT"),
+        (coinbase, "BTC-USD"),
+    ];
+    let mut options = exchange_sim::Options::new(
+        "127.0.0.1:0".parse().unwrap(),
+        Play::Generate {
+            symbols: symbols.map(|(kind, it)| (kind, it.parse().unwrap())).into(),
+            rate: 1,
+            seed: 1,
+            start_ms: None,
+            trades_max: None,
+        },
+    );
+    options.start_when = StartWhen::Manually;
+    let service = exchange_sim::Service::bind(options).await.unwrap();
+    let address = service.local_addr().to_string();
+    tasks.spawn("exchange", OnExit::StopAll, service.run(shutdown));
+    address
+}
+
+#[tokio::test]
+async fn symbols_that_a_venue_has_not_are_kept_out() {
+    let (tasks, stop) = Tasks::new("test");
+    let address = exchange(&tasks, stop.clone()).await;
+    let at = |generation, sources: &[(&str, &[&str])]| {
+        text(generation, sources).replace("127.0.0.1:9/", &format!("{address}/"))
+    };
+    let mut rig = Rig::new();
+    let unknown = Reason::UnknownSymbols;
+    let many = ("binance-spot", &["BTC-USDT", "NOSUCH-USDT", "ETH-USDT"][..]);
+    // At the start it is waited for a better one.
+    rig.write(at(5, &[many]).as_bytes());
+    assert_eq!(rig.look(unknown).await, (None, 1));
+    assert_eq!(rig.look(unknown).await, (None, 1));
+    rig.write(at(6, &[BTC]).as_bytes());
+    assert_eq!(rig.look(unknown).await, (Some(6), 1));
+    rig.write(at(7, &[many]).as_bytes());
+    assert_eq!(rig.look(unknown).await, (Some(6), 2));
+    let products = ("coinbase", &["BTC-USD", "NOSUCH-USD"][..]);
+    rig.write(at(8, &[BTC, products]).as_bytes());
+    assert_eq!(rig.look(unknown).await, (Some(6), 3));
+    // What a venue has is taken; and of one that tells nobody, or is away, everything.
+    let signed = ("coinbase-advanced", &["NOSUCH-USD"][..]);
+    let both = ("binance-spot", &["BTC-USDT", "ETH-USDT"][..]);
+    rig.write(at(9, &[both, ("coinbase", &["BTC-USD"]), signed]).as_bytes());
+    assert_eq!(rig.look(unknown).await, (Some(9), 3));
+    rig.write(text(10, &[many]).as_bytes());
+    assert_eq!(rig.look(unknown).await, (Some(10), 3));
+    // It is in force now, and not asked for again.
+    rig.write(at(11, &[many]).as_bytes());
+    assert_eq!(rig.look(unknown).await, (Some(11), 3));
+    stop.trigger();
+    tasks.run_until_stopped(LOOK_EVERY).await.unwrap();
+}
+
+#[tokio::test]
+async fn they_are_asked_for_again_and_told_once() {
+    let (tasks, stop) = Tasks::new("test");
+    let address = exchange(&tasks, stop.clone()).await;
+    let mut rig = Rig::new();
+    let unknown = Reason::UnknownSymbols;
+    let content = text(5, &[("coinbase", &["NOSUCH-USD"])]);
+    rig.write(
+        content
+            .replace("127.0.0.1:9/", &format!("{address}/"))
+            .as_bytes(),
+    );
+    assert_eq!(rig.look(unknown).await, (None, 1));
+    let first = rig.file.again.clone().unwrap().0;
+    assert!(first >= Instant::now() + ASK_AGAIN_EVERY / 2);
+    // The time has come.
+    rig.file.again.as_mut().unwrap().0 = Instant::now();
+    assert_eq!(rig.look(unknown).await, (None, 1));
+    assert!(rig.file.again.clone().unwrap().0 > first, "it was asked");
     stop.trigger();
     tasks.run_until_stopped(LOOK_EVERY).await.unwrap();
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Block, Entry, Hold, Instrument, Leaving, Ledger, LedgerEvent};
+use super::{Block, Entry, Hold, Instrument, Leaving, Ledger, LedgerEvent, Level};
 
 /// What an assignment says to one shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,24 +107,24 @@ impl Ledger {
         }
     }
 
-    /// The instrument's feed is such that we could go on with it at once, or not any more.
-    pub fn handle_level(&mut self, now_ms: u64, instrument: &Instrument, is_level: bool) {
+    /// How well we hear the instrument, when that has changed.
+    pub fn handle_level(&mut self, now_ms: u64, instrument: &Instrument, level: Level) {
         let active = self.claim.is_some();
         self.change(instrument, |entry| {
-            entry.is_level = is_level;
-            if active && is_level && entry.hold == Hold::Unowned {
+            entry.level = level;
+            if active && level > Level::Away && entry.hold == Hold::Unowned {
                 entry.look_at_ms = entry.look_at_ms.min(now_ms);
             }
         });
     }
 
-    /// Whether we could go on with all of the shard at once.
+    /// Whether we hear all of the shard, so that we could go on with it at once.
     #[must_use]
     pub fn is_level(&self) -> bool {
         let mut mine = self
             .entries
             .values()
             .filter(|entry| entry.leaving.is_none());
-        self.generation.is_some() && mine.all(|entry| entry.is_level)
+        self.generation.is_some() && mine.all(|entry| entry.level > Level::Away)
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    Batch, Block, Checkpoint, Entry, Hold, Instrument, Ledger, LedgerEvent, Part, Standing,
+    Batch, Block, Checkpoint, Entry, Hold, Instrument, Ledger, LedgerEvent, Level, Part, Standing,
     StoredAt, Work,
 };
 use crate::owner::judge::{Verdict, judge};
@@ -131,8 +131,8 @@ impl Ledger {
                 let is_behind =
                     entry.standing == Standing::Based && entry.is_behind(&stored.topics);
                 match now_ms < waits_to_ms {
-                    true if moved && !entry.is_level => Some(Block::NotLevel),
-                    true if is_behind && entry.is_level => Some(Block::Behind),
+                    true if moved && entry.level < Level::Whole => Some(Block::NotLevel),
+                    true if is_behind && entry.level > Level::Away => Some(Block::Behind),
                     _ => None,
                 }
             }

@@ -8,7 +8,7 @@ use wire::Instrument;
 
 use super::batch::{Batch, Part};
 use super::checkpoint::{Checkpoint, Snapshots};
-use super::entry::{Entry, Hold, Leaving, Standing};
+use super::entry::{Entry, Hold, Leaving, Level, Standing};
 use super::frontier::Frontier;
 use super::judge::{Block, Identity};
 use super::options::Options;
@@ -59,6 +59,8 @@ pub struct Ledger {
     /// The last one that a commit had no room for.
     cursor: Option<Instrument>,
     pending_len: usize,
+    /// How many of them are of instruments that are ours.
+    owned_len: usize,
     /// Not before this is there anything to look at.
     look_next_ms: u64,
     commit_no: u64,
@@ -215,6 +217,7 @@ impl Ledger {
             leaving: BTreeSet::new(),
             cursor: None,
             pending_len: 0,
+            owned_len: 0,
             look_next_ms: u64::MAX,
             commit_no: 0,
             take_len: options.take_max,
@@ -238,8 +241,10 @@ impl Ledger {
     ) -> Option<R> {
         let entry = self.entries.get_mut(instrument)?;
         let (len, lost) = (entry.pending.len(), entry.standing == Standing::Lost);
+        self.pending_len -= len;
+        self.owned_len -= entry.owned_len();
         let result = how(entry);
-        self.pending_len = self.pending_len - len + entry.pending.len();
+        self.pending_len += entry.pending.len();
         if !lost && entry.standing == Standing::Lost {
             self.counts.lost += 1;
             // It is to be restored, and until then is not ours to commit.
@@ -248,6 +253,7 @@ impl Ledger {
                 entry.look_at_ms = 0;
             }
         }
+        self.owned_len += entry.owned_len();
         if entry.is_owned() && !entry.pending.is_empty() {
             if !self.ready.contains(instrument) {
                 self.ready.insert(instrument.clone());
@@ -298,7 +304,8 @@ impl Ledger {
         self.change(instrument, Entry::handle_restored);
     }
 
-    /// Gives up the most that waits of an instrument that is not ours; what is ours stays.
+    /// Gives up the most that waits of an instrument that is not ours, which is then made again from its checkpoint;
+    /// what is ours stays.
     fn make_room(&mut self) {
         let unowned = self.entries.iter().filter(|(_, entry)| !entry.is_owned());
         let most = unowned.max_by_key(|(_, entry)| entry.pending.len());
@@ -438,11 +445,12 @@ impl Ledger {
     pub fn handle_lease_lost(&mut self, now_ms: u64) {
         self.claim = None;
         let section_max = self.options.section_max();
-        let owned = |(instrument, entry): (&Instrument, &Entry)| {
-            (entry.hold != Hold::Unowned).then(|| instrument.clone())
+        // One that was lost while it was in a batch is nobody's already; its answer will not be heard either.
+        let ours = |(instrument, entry): (&Instrument, &Entry)| {
+            (entry.hold != Hold::Unowned || entry.in_flight).then(|| instrument.clone())
         };
-        let owned: Vec<Instrument> = self.entries.iter().filter_map(owned).collect();
-        for instrument in owned {
+        let ours: Vec<Instrument> = self.entries.iter().filter_map(ours).collect();
+        for instrument in ours {
             self.change(&instrument, |entry| {
                 entry.let_go(section_max);
                 entry.look_at_ms = now_ms;

@@ -43,10 +43,11 @@ impl Ledger {
         self.ready.is_empty() && self.work == Work::Idle
     }
 
-    /// Whether so much waits that nothing more should be closed before some is committed.
+    /// Whether so much of what is ours waits that nothing more should be handed over before some is committed. What
+    /// waits of instruments that are not ours may never go, so that it does not count: it makes room.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.pending_len >= self.options.pending_max
+        self.owned_len >= self.options.pending_max
     }
 
     /// Closes that wait.

@@ -257,7 +257,7 @@ fn behind(log: &mut Log) -> Process {
     a.run(1, log);
     let mut b = Process::new("b", 5, &["BTC"], Options::default());
     b.run(1, log);
-    b.ledger.handle_level(1, &instrument("BTC"), true);
+    b.ledger.handle_level(1, &instrument("BTC"), Level::Filling);
     for (process, to) in [(&mut a, 3), (&mut b, 2)] {
         for number in 2..=to {
             process.close("BTC", "1s", number, 0);
@@ -341,7 +341,8 @@ fn who_stays_behind_goes_on_from_the_checkpoint_after_a_while() {
     // Without a feed that is up, there is nothing to wait for.
     let mut log = Log::default();
     let mut b = behind(&mut log);
-    b.ledger.handle_level(1_001, &instrument("BTC"), false);
+    b.ledger
+        .handle_level(1_001, &instrument("BTC"), Level::Away);
     b.run(1_250, &mut log);
     assert_eq!(taken(&b), Some(true));
 }
@@ -380,7 +381,15 @@ fn a_moved_instrument_goes_on_at_its_old_owner_until_that_is_fenced() {
         None,
         "not level yet"
     );
-    p.ledger.handle_level(2, &instrument("BTC"), true);
+    p.ledger.handle_level(1, &instrument("BTC"), Level::Filling);
+    assert!(p.ledger.is_level(), "whole or not");
+    p.run(1, &mut log);
+    assert_eq!(
+        p.ledger.may_publish(&instrument("BTC")),
+        None,
+        "not whole yet"
+    );
+    p.ledger.handle_level(2, &instrument("BTC"), Level::Whole);
     p.run(2, &mut log);
     assert_eq!(p.ledger.may_publish(&instrument("BTC")), Some(101));
     a.close("BTC", "1s", 2, 0);
@@ -392,6 +401,59 @@ fn a_moved_instrument_goes_on_at_its_old_owner_until_that_is_fenced() {
         instrument: instrument("BTC"),
     };
     assert!(a.events.contains(&released) && !a.events.contains(&LedgerEvent::SteppedDown));
+}
+
+#[test]
+fn what_waits_of_others_makes_room_for_what_is_ours() {
+    let options = Options {
+        pending_max: 10,
+        ..Options::default()
+    };
+    let mut log = Log::default();
+    let unreadable = StoredAt {
+        sequence: 1,
+        checkpoint: None,
+    };
+    for base in ["ETH", "SOL"] {
+        log.checkpoints.insert(instrument(base), unreadable.clone());
+    }
+    log.sequence = 1;
+    let mut a = Process::new("a", 5, &["BTC", "ETH", "SOL"], options);
+    a.ledger.handle_granted(0, 100);
+    a.run(0, &mut log);
+    for number in 1..=5 {
+        a.close("ETH", "1s", number, 0);
+        a.close("SOL", "1s", number, 0);
+    }
+    assert_eq!((a.ledger.pending_len(), a.ledger.is_full()), (10, false));
+    for number in 1..=10 {
+        assert!(!a.ledger.is_full());
+        assert_eq!(a.close("BTC", "1s", number, 0), Accepted::Pending);
+        assert!(a.ledger.pending_len() <= 10);
+    }
+    // All of it is ours now.
+    assert!(a.ledger.is_full());
+    a.run(1, &mut log);
+    assert!(!a.ledger.is_full());
+    assert_eq!((log.closes.len(), a.ledger.pending_len()), (10, 0));
+}
+
+#[test]
+fn what_leaves_is_released_though_its_commit_was_never_answered() {
+    let mut log = Log::default();
+    let mut a = owner(&mut log);
+    a.close("BTC", "1s", 1, 0);
+    let (ticket, batch) = a.commit(1);
+    let change = a.ledger.handle_assignment(2, &assigned(6, &[], &["BTC"]));
+    change.unwrap();
+    assert_eq!(a.close("BTC", "1s", 9, 0), Accepted::Lost);
+    a.ledger.handle_lease_lost(3);
+    a.ledger.handle_commit(4, ticket, log.commit(&batch));
+    a.run(4, &mut log);
+    let released = LedgerEvent::Released {
+        instrument: instrument("BTC"),
+    };
+    assert!(a.events.contains(&released));
 }
 
 #[test]

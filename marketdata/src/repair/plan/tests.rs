@@ -29,7 +29,7 @@ fn trades(ids: impl IntoIterator<Item = u64>) -> Vec<Trade> {
     ids.into_iter().map(trade).collect()
 }
 
-fn out(plan: &mut Plan) -> String {
+fn out(plan: &mut Alone) -> String {
     let show = |(shard, input): (usize, Input)| {
         assert_eq!(shard, 2);
         match input {
@@ -49,13 +49,46 @@ fn out(plan: &mut Plan) -> String {
             other => format!("{other:?}"),
         }
     };
-    let shown: Vec<_> = std::iter::from_fn(|| plan.poll_input()).map(show).collect();
+    let shown: Vec<_> = std::iter::from_fn(|| plan.plan.poll_input())
+        .map(show)
+        .collect();
     shown.join(" ")
 }
 
-fn binance() -> (BinanceSpot, Plan) {
+/// A plan and a budget of its own.
+struct Alone {
+    plan: Plan,
+    budget: Budget,
+}
+
+impl Alone {
+    fn new(venue: &dyn Venue) -> Self {
+        Self {
+            plan: Plan::new(fastrand::Rng::with_seed(1)),
+            budget: Budget::new(venue.rest_rate(), 0),
+        }
+    }
+
+    fn poll_step(&mut self, venue: &dyn Venue, now_ms: u64) -> Step {
+        self.plan.poll_step(venue, &mut self.budget, now_ms)
+    }
+
+    fn handle_request(&mut self, request: RepairRequest) {
+        self.plan.handle_request(request);
+    }
+
+    fn handle_page(&mut self, trades: Vec<Trade>, now_ms: u64) {
+        self.plan.handle_page(trades, now_ms);
+    }
+
+    fn handle_failure(&mut self, failure: Failure, now_ms: u64) {
+        self.plan.handle_failure(failure, &mut self.budget, now_ms);
+    }
+}
+
+fn binance() -> (BinanceSpot, Alone) {
     let venue = BinanceSpot::new(&["BTC-USDT".parse().unwrap()]).unwrap();
-    let plan = Plan::new(&venue, fastrand::Rng::with_seed(1), 0);
+    let plan = Alone::new(&venue);
     (venue, plan)
 }
 
@@ -94,7 +127,7 @@ fn a_long_hole_takes_pages_upwards_or_downwards() {
         let to = (from + 999).min(2_501);
         plan.handle_page(trades(from..=to), 0);
         from = to;
-        let inputs = std::iter::from_fn(|| plan.poll_input());
+        let inputs = std::iter::from_fn(|| plan.plan.poll_input());
         fetched += inputs
             .filter(|(_, input)| matches!(input, Input::Repaired { .. }))
             .count();
@@ -102,7 +135,7 @@ fn a_long_hole_takes_pages_upwards_or_downwards() {
     assert_eq!(fetched, 2_491);
 
     let venue = Coinbase::new(&["BTC-USD".parse().unwrap()]).unwrap();
-    let mut plan = Plan::new(&venue, fastrand::Rng::with_seed(1), 0);
+    let mut plan = Alone::new(&venue);
     plan.handle_request(request(10, 1_500));
     assert_eq!(sent(plan.poll_step(&venue, 0)), "after=1502&limit=1000");
     plan.handle_page(trades((502..=1_501).rev()), 0);
@@ -154,6 +187,13 @@ fn too_many_requests_are_not_met_by_more() {
     plan.handle_failure(Failure::TooMany(Some(7_000)), 0);
     assert_eq!(plan.poll_step(&venue, 0), Step::Wait(7_000));
     assert_eq!(plan.poll_step(&venue, 6_999), Step::Wait(7_000));
+    // Nor by another's, that takes from the same budget.
+    let mut other = Alone {
+        plan: Plan::new(fastrand::Rng::with_seed(2)),
+        budget: plan.budget.clone(),
+    };
+    other.handle_request(request(20, 24));
+    assert_eq!(other.poll_step(&venue, 6_999), Step::Wait(7_000));
     sent(plan.poll_step(&venue, 7_000));
 }
 
@@ -168,7 +208,9 @@ fn the_budget_holds() {
         plan.handle_failure(Failure::Refused, 0);
         sends += 1;
     }
-    assert_eq!(sends, 2_400 / 25);
+    assert_eq!(sends, 1_500 / 25);
+    // An owner and a standby behind one address, each with a burst and what is earned meanwhile.
+    assert!(2 * 2 * venue.rest_rate().burst <= 6_000);
 }
 
 #[test]

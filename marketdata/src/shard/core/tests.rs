@@ -172,8 +172,16 @@ fn what_was_released_is_passed_over_and_may_come_again() {
     let mut core = core();
     core.handle_input(&UP);
     let instrument = core.carried().next().unwrap().0.clone();
-    assert_eq!(core.handle_released(&instrument), Some(0));
-    assert!(core.handle_input(&trade(1, T0 + 10)).is_none());
+    core.handle_input(&trade(1, T0 + 10));
+    assert_eq!(core.handle_released(&instrument), Some((0, 0)));
+    assert!(core.handle_input(&trade(2, T0 + 1_010)).is_none());
+    // Its feed lives on, with others, and its connection comes anew.
+    for input in [clock(T0 + 9_000), DOWN, UP, clock(T0 + 19_000)] {
+        core.handle_input(&input);
+    }
+    core.handle_republish();
+    assert_eq!(core.engine.poll_close(), None);
+    assert_eq!(core.engine.poll_open(), None);
     assert!(core.carried().next().is_none());
     let listed = Listed {
         instrument: instrument.clone(),

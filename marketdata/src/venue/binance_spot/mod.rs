@@ -16,7 +16,7 @@ use wire::{Symbol, Trade};
 use crate::repair::plan::page_rows;
 
 use super::{
-    DecodeError, Endpoints, InstrumentIndex, Limits, Page, Rate, Reason, Sink, Symbols,
+    DecodeError, Endpoints, InstrumentIndex, Limits, Listing, Page, Rate, Reason, Sink, Symbols,
     SymbolsError, Venue,
 };
 
@@ -108,5 +108,19 @@ impl Venue for BinanceSpot {
 
     fn decode_page(&self, body: &[u8]) -> Result<Vec<Trade>, Reason> {
         rest::decode_trades(body)
+    }
+
+    fn listing_page(&self, instruments: &[InstrumentIndex]) -> Option<Page> {
+        let spelled = instruments.iter().map(|&it| self.symbols.spelled(it));
+        let path = rest::exchange_info(spelled);
+        Some(Page::new(path, rest::EXCHANGE_INFO_WEIGHT))
+    }
+
+    fn listing_len(&self) -> usize {
+        rest::EXCHANGE_INFO_MAX
+    }
+
+    fn decode_listing(&self, status: u16, body: &[u8]) -> Listing {
+        rest::decode_exchange_info(status, body)
     }
 }

@@ -16,7 +16,7 @@ use wire::{Symbol, Trade};
 use crate::repair::plan::page_rows;
 
 use super::{
-    DecodeError, Endpoints, InstrumentIndex, Limits, Page, Rate, Reason, Sink, Symbols,
+    DecodeError, Endpoints, InstrumentIndex, Limits, Listing, Page, Rate, Reason, Sink, Symbols,
     SymbolsError, Venue,
 };
 
@@ -100,5 +100,17 @@ impl Venue for Coinbase {
 
     fn decode_page(&self, body: &[u8]) -> Result<Vec<Trade>, Reason> {
         rest::decode_trades(body)
+    }
+
+    fn listing_page(&self, _: &[InstrumentIndex]) -> Option<Page> {
+        Some(Page::new(rest::PRODUCTS.to_owned(), 1))
+    }
+
+    fn listing_len(&self) -> usize {
+        usize::MAX
+    }
+
+    fn decode_listing(&self, status: u16, body: &[u8]) -> Listing {
+        rest::decode_products(status, body)
     }
 }

@@ -6,11 +6,12 @@ use wire::{Side, Trade};
 
 use crate::venue::event::shown;
 use crate::venue::json::{Text, price, size, time_ms};
-use crate::venue::{Rate, Reason};
+use crate::venue::{Listing, Rate, Reason, listed};
 
-/// Requests that one address may send: 10 a second, 15 at once. Some are left to others.
+/// A process's share of the requests that one address may send, which is 10 a second, 15 at once. A burst and what is
+/// earned meanwhile make two of these in a second, and an owner and its standby behind one address fetch the same: four.
 pub const REQUESTS: Rate = Rate {
-    burst: 4,
+    burst: 2,
     per_ms: 1_000,
 };
 /// Rows in one answer of [`trades_before`] at most.
@@ -77,9 +78,38 @@ pub fn candles_between(
     format!("/products/{spelled}/candles?granularity={granularity}&start={start_s}&end={end_s}")
 }
 
+/// All products, in one answer.
+pub const PRODUCTS: &str = "/products";
+
+/// `[{"id":"BTC-USD","status":"online",…}]`. One that is halted is there nonetheless.
+#[derive(Debug, Deserialize)]
+struct Product {
+    id: String,
+}
+
+/// What the answer to [`PRODUCTS`] says.
+#[must_use]
+pub fn decode_products(status: u16, body: &[u8]) -> Listing {
+    if status != 200 {
+        return Listing::Unclear;
+    }
+    let products: Option<Vec<Product>> = serde_json::from_slice(body).ok();
+    listed(products.map(|products| products.into_iter().map(|it| it.id).collect()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_there_is() {
+        let body = br#"[{"id":"BTC-USD","status":"online"},{"id":"ETH-USD","status":"delisted"}]"#;
+        let both = ["BTC-USD".to_owned(), "ETH-USD".to_owned()].into();
+        assert_eq!(decode_products(200, body), Listing::Has(both));
+        for (status, body) in [(404, &body[..]), (200, b"[]"), (200, b"{}"), (200, b"")] {
+            assert_eq!(decode_products(status, body), Listing::Unclear);
+        }
+    }
 
     #[test]
     fn paths() {

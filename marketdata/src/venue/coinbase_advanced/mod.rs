@@ -14,7 +14,7 @@ pub mod rest;
 use wire::{Symbol, Trade};
 
 use super::{
-    DecodeError, Endpoints, InstrumentIndex, Limits, Page, Rate, Reason, Sink, Symbols,
+    DecodeError, Endpoints, InstrumentIndex, Limits, Listing, Page, Rate, Reason, Sink, Symbols,
     SymbolsError, Venue,
 };
 
@@ -97,5 +97,18 @@ impl Venue for CoinbaseAdvanced {
 
     fn decode_page(&self, _: &[u8]) -> Result<Vec<Trade>, Reason> {
         Ok(Vec::new())
+    }
+
+    /// The venue lists its products to those who sign their requests.
+    fn listing_page(&self, _: &[InstrumentIndex]) -> Option<Page> {
+        None
+    }
+
+    fn listing_len(&self) -> usize {
+        usize::MAX
+    }
+
+    fn decode_listing(&self, _: u16, _: &[u8]) -> Listing {
+        Listing::Unclear
     }
 }

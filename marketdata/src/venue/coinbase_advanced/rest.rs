@@ -3,9 +3,9 @@
 
 use crate::venue::Rate;
 
-/// Requests that one address may send: 10 a second. Some are left to others.
+/// A process's share of the requests that one address may send, which is 10 a second: as for Coinbase Exchange.
 pub const REQUESTS: Rate = Rate {
-    burst: 4,
+    burst: 2,
     per_ms: 1_000,
 };
 /// Rows in one answer at most.

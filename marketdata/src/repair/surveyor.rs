@@ -1,0 +1,72 @@
+//! Asks a venue which symbols it has.
+
+use wire::Symbol;
+
+use super::budgets::RestBudget;
+use super::http::Base;
+use super::plan::Failure;
+use super::survey::Survey;
+use crate::venue::Venue;
+
+/// Why a venue does not say which symbols it has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unasked {
+    /// Nobody is told without credentials.
+    #[error("the venue tells nobody without credentials")]
+    Untold,
+    /// Not an address that can be asked.
+    #[error("{0} is not an address that can be asked")]
+    Address(String),
+    /// No answer.
+    #[error("no answer")]
+    NoAnswer,
+    /// Too many requests.
+    #[error("the venue was asked too much")]
+    TooMany,
+    /// An answer that says nothing of it.
+    #[error("an answer that says nothing of it, of HTTP status {0}")]
+    Unclear(u16),
+}
+
+/// Those of the adapter's symbols that the venue has not, in listing order. `rest` is the base address, without a slash
+/// at its end. It waits for its budget and for answers; whoever calls bounds it in time.
+///
+/// # Errors
+/// Why the venue does not say.
+pub async fn unknown_symbols(
+    venue: &dyn Venue,
+    rest: &str,
+    budget: &RestBudget,
+) -> Result<Vec<Symbol>, Unasked> {
+    let mut survey = Survey::new(venue);
+    let Some(mut page) = survey.poll_page(venue) else {
+        return Err(Unasked::Untold);
+    };
+    let base = Base::parse(rest).ok_or_else(|| Unasked::Address(rest.to_owned()))?;
+    loop {
+        while let Err(wait_ms) = budget.with(|it| it.take(budget.now_ms(), page.tokens)) {
+            let until = budget.instant(budget.now_ms() + wait_ms.max(1));
+            tokio::time::sleep_until(until).await;
+        }
+        let answer = match base.answer(&page.path).await {
+            Ok(answer) => answer,
+            Err(Failure::TooMany(wait_ms)) => {
+                let until_ms = budget.now_ms().saturating_add(wait_ms.unwrap_or(0));
+                budget.with(|it| it.hold_until(until_ms));
+                return Err(Unasked::TooMany);
+            }
+            Err(_) => return Err(Unasked::NoAnswer),
+        };
+        let listing = venue.decode_listing(answer.status, &answer.body);
+        if !survey.handle_listing(venue, &listing) {
+            return Err(Unasked::Unclear(answer.status));
+        }
+        match survey.poll_page(venue) {
+            Some(next) => page = next,
+            None => break,
+        }
+    }
+    let symbols = venue.symbols();
+    let unknown = survey.unknown().iter();
+    Ok(unknown.map(|&it| symbols.symbol(it).clone()).collect())
+}
