@@ -109,8 +109,8 @@ impl AssignmentFile {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let look = async {
-                looks.tick().await;
-                self.look().await;
+                let now = looks.tick().await;
+                self.look(now).await;
             };
             tokio::select! {
                 () = shutdown.requested() => return Ok(()),
@@ -120,8 +120,7 @@ impl AssignmentFile {
     }
 
     /// Reads the file once and hands over what is to be taken.
-    async fn look(&mut self) {
-        let now = Instant::now();
+    async fn look(&mut self, now: Instant) {
         if self.again.as_ref().is_some_and(|(at, _)| now >= *at) {
             self.judge.handle_again();
         }
@@ -131,7 +130,7 @@ impl AssignmentFile {
         };
         match verdict {
             Verdict::Same => {}
-            Verdict::Usable(assignment, difference) => self.ask(assignment, &difference).await,
+            Verdict::Usable(assignment, difference) => self.ask(now, assignment, &difference).await,
             Verdict::Refused(refusal) => {
                 self.again = None;
                 self.tell(&refusal);
@@ -140,7 +139,7 @@ impl AssignmentFile {
     }
 
     /// Asks the venues whether they have what is new.
-    async fn ask(&mut self, assignment: Arc<Assignment>, difference: &Difference) {
+    async fn ask(&mut self, now: Instant, assignment: Arc<Assignment>, difference: &Difference) {
         let unknown = known::unknown(&assignment, &difference.added, &self.budgets).await;
         let before = self.again.take().map(|(_, refusal)| refusal);
         match self.judge.handle_asked(Arc::clone(&assignment), unknown) {
@@ -150,7 +149,7 @@ impl AssignmentFile {
                 if before.as_ref() != Some(&refusal) {
                     self.tell(&refusal);
                 }
-                self.again = Some((Instant::now() + ASK_AGAIN_EVERY, refusal));
+                self.again = Some((now + ASK_AGAIN_EVERY, refusal));
             }
         }
     }

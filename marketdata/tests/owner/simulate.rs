@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fmt::Write as _;
 
 use fastrand::Rng;
-use marketdata::owner::{Assigned, Command, CommitOutcome, LeaseAnswer, Level};
+use marketdata::owner::{Assigned, Command, CommitOutcome, LeaseAnswer};
 use wire::{Instrument, ShardId, Symbol, Venue};
 
 use crate::engine::{LENS, known};
@@ -18,7 +18,7 @@ use crate::node::{LeaseEntry, Node};
 /// Processes, their circumstances, and requests.
 mod place;
 
-use self::place::{Answer, Happening, Process, Request, assign, options};
+use self::place::{Answer, Happening, Process, Request, assign, level, options};
 
 /// Schedules in the test suite.
 const SCHEDULES: u64 = 1_000;
@@ -173,13 +173,8 @@ impl World {
         let is_up = quiet || process.feed_down_to_ms <= now_ms;
         node.act(own_ms);
         for instrument in &self.instruments {
-            let level = match is_up {
-                false => Level::Away,
-                // A repair that takes a while.
-                true if now_ms.is_multiple_of(5) => Level::Filling,
-                true => Level::Whole,
-            };
-            node.owner.handle_level(own_ms, instrument, level);
+            node.owner
+                .handle_level(own_ms, instrument, level(is_up, now_ms));
             if is_up {
                 let tick = (now_ms - process.lag_ms) / 1_000;
                 node.feed(instrument, tick.cast_signed());

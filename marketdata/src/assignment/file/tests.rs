@@ -15,6 +15,8 @@ struct Rig {
     folder: TempDir,
     file: AssignmentFile,
     taken: watch::Receiver<Option<Arc<Assignment>>>,
+    /// How much later it is than it is.
+    ahead: Duration,
 }
 
 impl Rig {
@@ -27,6 +29,7 @@ impl Rig {
             folder,
             file,
             taken,
+            ahead: Duration::ZERO,
         }
     }
 
@@ -36,7 +39,8 @@ impl Rig {
 
     /// After one look: the generation in force, and how often was refused for the reason.
     async fn look(&mut self, reason: Reason) -> (Option<u64>, u64) {
-        self.file.look().await;
+        let now = tokio::time::interval(LOOK_EVERY).tick().await;
+        self.file.look(now + self.ahead).await;
         let generation = self.taken.borrow().as_ref().map(|taken| taken.generation());
         assert_eq!(self.file.metrics.generation.get(), generation.unwrap_or(0));
         (generation, self.file.metrics.refused(reason).get())
@@ -202,12 +206,14 @@ async fn they_are_asked_for_again_and_told_once() {
             .as_bytes(),
     );
     assert_eq!(rig.look(unknown).await, (None, 1));
-    let first = rig.file.again.clone().unwrap().0;
-    assert!(first >= Instant::now() + ASK_AGAIN_EVERY / 2);
-    // The time has come.
-    rig.file.again.as_mut().unwrap().0 = Instant::now();
+    let at = |rig: &Rig| rig.file.again.clone().map(|(at, _)| at).unwrap();
+    let first = at(&rig);
+    rig.ahead = ASK_AGAIN_EVERY / 2;
     assert_eq!(rig.look(unknown).await, (None, 1));
-    assert!(rig.file.again.clone().unwrap().0 > first, "it was asked");
+    assert_eq!(at(&rig), first, "it is not the time yet");
+    rig.ahead = ASK_AGAIN_EVERY;
+    assert_eq!(rig.look(unknown).await, (None, 1));
+    assert!(at(&rig) > first, "it was asked");
     stop.trigger();
     tasks.run_until_stopped(LOOK_EVERY).await.unwrap();
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 
 use fastrand::Rng;
-use marketdata::owner::{Assigned, Command, CommitOutcome, LeaseAnswer, Options, StoredAt};
+use marketdata::owner::{Assigned, Command, CommitOutcome, LeaseAnswer, Level, Options, StoredAt};
 use wire::{Instrument, ShardId};
 
 use crate::node::Node;
@@ -115,5 +115,15 @@ impl Process {
 
     pub(super) fn own_ms(&self, now_ms: u64) -> u64 {
         self.offset_ms + now_ms * self.rate / 1_000
+    }
+}
+
+/// How well an instrument is heard.
+pub(super) fn level(is_up: bool, now_ms: u64) -> Level {
+    match is_up {
+        false => Level::Away,
+        // A repair that takes a while.
+        true if now_ms.is_multiple_of(5) => Level::Filling,
+        true => Level::Whole,
     }
 }
