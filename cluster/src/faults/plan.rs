@@ -50,7 +50,8 @@ impl Kind {
         }
     }
 
-    /// Within which time closes are to go on; reported, and no reason to fail on a busy machine.
+    /// Within which time closes are to go on in half of its runs at least. One run above it is reported and fails
+    /// nothing: an election may be lost twice.
     #[must_use]
     pub const fn limit(self) -> Duration {
         Duration::from_secs(match self {
