@@ -173,7 +173,7 @@ impl World {
         let is_up = quiet || process.feed_down_to_ms <= now_ms;
         node.act(own_ms);
         for instrument in &self.instruments {
-            node.owner.handle_level(own_ms, instrument, is_up);
+            node.level(own_ms, instrument, is_up);
             if is_up {
                 let tick = (now_ms - process.lag_ms) / 1_000;
                 node.feed(instrument, tick.cast_signed());
@@ -186,6 +186,9 @@ impl World {
             commands.push(command);
         }
         let name = node.name.clone();
+        node.told
+            .drain(..)
+            .try_for_each(|told| self.log.check_told(&told))?;
         for (instrument, epoch) in node.publishes() {
             let heard = self.heard.entry((instrument.clone(), epoch)).or_default();
             if heard.is_empty() {
