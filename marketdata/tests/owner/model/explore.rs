@@ -90,7 +90,7 @@ const LITTLE: Budget = Budget {
 
 #[test]
 fn answers_that_are_lost_and_pauses() {
-    let budget = Budget { lost: 2, ..LITTLE };
+    let budget = Budget { lost: 1, ..LITTLE };
     explore("lost answers", ONE_SHARD, budget);
 }
 
@@ -151,6 +151,5 @@ fn a_take_over_of_two_instruments() {
         batch_max: 3,
         ..ONE_SHARD
     };
-    let budget = Budget { lost: 1, ..LITTLE };
-    explore("a take-over of two", world, budget);
+    explore("a take-over of two", world, LITTLE);
 }

@@ -104,7 +104,8 @@ impl World {
             state.settle(self, 3).unwrap();
             state.tick += 1;
         }
-        state.settle(self, 2).unwrap();
+        // So that the second has seen the newest renewal of the lease: it may take it when that has aged.
+        state.settle(self, 3).unwrap();
         state
     }
 }
