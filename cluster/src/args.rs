@@ -20,7 +20,7 @@ cluster <command>
               --seed <n>        of the market; default 1
   faults    break it again and again, with clients that check
               --folder <dir>    as above
-              --runs <n>        default 56
+              --runs <n>        default 64
               --seed <n>        the first run's seed; the runs after it count on; default 1
               --only <kind>     one kind of fault; default: each in turn
 ";

@@ -23,10 +23,11 @@ cargo xtask <command>
                 --seed <n>                of the market (default 1)
                 --release                 the release profile instead of the development one
   faults      break such a cluster again and again, with clients that check every close
-                --runs <n>                how many times (default 56)
+                --runs <n>                how many times (default 64)
                 --seed <n>                the first run's; a run is its seed (default 1)
                 --only <kind>             one kind of fault: kill9-active term-active stop-longer-than-lease
                                           partition-owner-from-nats kill-nats-leader kill-nats-node restart-gateway
+                                          kill9-shard
                 --release                 as above
   test        format, lints, invariants, docs, page, Rust tests, browser tests
                 --only <step>             one step: fmt clippy invariants docs web rust browser

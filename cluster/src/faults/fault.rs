@@ -20,6 +20,8 @@ pub(super) enum Fault {
     Paused(Place),
     /// A process is cut off from NATS.
     CutOff(Place),
+    /// All processes of a shard are gone.
+    Shard(usize),
     /// A NATS node is gone.
     Node(usize),
 }
@@ -60,6 +62,12 @@ impl Fault {
                 place.of(topology).link().cut();
                 Self::CutOff(place)
             }
+            Kind::Kill9Shard => {
+                for nth in 0..topology.options().instances {
+                    topology.marketdata(plan.shard, nth).process().kill()?;
+                }
+                Self::Shard(plan.shard)
+            }
             Kind::KillNatsNode => Self::kill_node(topology, plan.node)?,
             Kind::KillNatsLeader => {
                 let leader = leader_of_closes(topology).await?;
@@ -93,6 +101,11 @@ impl Fault {
             }
             Self::Paused(place) => place.of(topology).process().resume()?,
             Self::CutOff(place) => place.of(topology).link().heal(),
+            Self::Shard(shard) => {
+                for nth in 0..topology.options().instances {
+                    topology.marketdata(shard, nth).restart().await?;
+                }
+            }
             Self::Node(node) => topology.nats().node(node).restart().await?,
         }
         topology.ready().await?;

@@ -1,5 +1,5 @@
-//! What goes wrong, by a seed, and what must hold nonetheless: two clients see every close exactly once, in order, and
-//! what they are told to be whole is what the market was.
+//! What goes wrong, by a seed, and what must hold nonetheless: two clients see every close exactly once, in order,
+//! what they are told to be whole is what the market was, and what is not whole is repaired where the venue allows it.
 
 /// What goes wrong in a run. Pure.
 mod plan;
@@ -17,5 +17,5 @@ mod run;
 mod truth;
 
 pub use plan::{Kind, Plan};
-pub use report::{Outcome, summary};
+pub use report::{Outcome, all_passed, summary};
 pub use run::run;

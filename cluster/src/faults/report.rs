@@ -16,8 +16,9 @@ pub struct Outcome {
     pub resumed: Option<Duration>,
     /// What was waited for so long.
     pub slowest: Option<String>,
-    /// Shortest bars of which the newest word is still that trades may be missing.
-    pub in_doubt: usize,
+    /// Bars that were told to lack trades at some time, of venues where these can be fetched. What still is at the end
+    /// is among what broke.
+    pub doubted: usize,
     /// What broke the promise; empty where it was kept.
     pub broken: Vec<String>,
 }
@@ -40,8 +41,8 @@ impl Outcome {
         if let Some(slowest) = &self.slowest {
             let _ = write!(text, "  ({slowest})");
         }
-        if self.in_doubt > 0 {
-            let _ = write!(text, "  {} bars in doubt", self.in_doubt);
+        if self.doubted > 0 {
+            let _ = write!(text, "  {} bars in doubt for a time", self.doubted);
         }
         for what in self.broken.iter().take(10) {
             let _ = write!(text, "\n       {what}");
@@ -53,29 +54,66 @@ impl Outcome {
     }
 }
 
-/// A line for each kind: runs, median and worst time without closes, how many were above what is aimed at. The last
-/// line counts.
+/// The runs of one kind.
+#[derive(Debug, Default)]
+struct Runs {
+    count: usize,
+    /// How long closes were away where they came back, shortest first.
+    times: Vec<Duration>,
+}
+
+impl Runs {
+    fn by_kind(outcomes: &[Outcome]) -> BTreeMap<Kind, Self> {
+        let mut of_kind: BTreeMap<Kind, Self> = BTreeMap::new();
+        for outcome in outcomes {
+            let runs = of_kind.entry(outcome.plan.kind).or_default();
+            runs.count += 1;
+            runs.times.extend(outcome.resumed);
+            runs.times.sort();
+        }
+        of_kind
+    }
+
+    /// Of an even number the later one of the middle.
+    fn median(&self) -> Option<Duration> {
+        self.times.get(self.times.len() / 2).copied()
+    }
+
+    fn is_late(&self, kind: Kind) -> bool {
+        self.median().is_some_and(|median| median > kind.limit())
+    }
+}
+
+/// Whether every run kept everything, and closes came back in time in half of each kind's runs.
+#[must_use]
+pub fn all_passed(outcomes: &[Outcome]) -> bool {
+    let of_kind = Runs::by_kind(outcomes);
+    let late = of_kind.iter().any(|(&kind, runs)| runs.is_late(kind));
+    !late && outcomes.iter().all(Outcome::passed)
+}
+
+/// A line for each kind: runs, median and worst time without closes, how many were above its limit. The last line
+/// counts.
 #[must_use]
 pub fn summary(outcomes: &[Outcome]) -> String {
-    let mut of_kind: BTreeMap<Kind, Vec<Option<Duration>>> = BTreeMap::new();
-    for outcome in outcomes {
-        let times = of_kind.entry(outcome.plan.kind).or_default();
-        times.push(outcome.resumed);
-    }
     let mut text = String::new();
-    for (kind, runs) in of_kind {
-        let mut times: Vec<_> = runs.iter().flatten().copied().collect();
-        times.sort();
+    for (kind, runs) in Runs::by_kind(outcomes) {
+        let times = &runs.times;
         let late = times.iter().filter(|time| **time > kind.limit()).count();
-        let shown = |time: Option<&Duration>| time.copied().map_or("-".to_owned(), seconds);
+        let shown = |time: Option<Duration>| time.map_or("-".to_owned(), seconds);
         let _ = writeln!(
             text,
-            "{kind:<26} {:>3} runs  p50 {:>8}  max {:>8}  aim {:>3} s, later {late}, never {}",
-            runs.len(),
-            shown(times.get(times.len() / 2)),
-            shown(times.last()),
+            "{kind:<26} {:>3} runs  p50 {:>8}  max {:>8}  limit {:>3} s, later {late}, never {}{}",
+            runs.count,
+            shown(runs.median()),
+            shown(times.last().copied()),
             kind.limit().as_secs(),
-            runs.len() - times.len(),
+            runs.count - times.len(),
+            if runs.is_late(kind) {
+                "  FAIL: p50 above the limit"
+            } else {
+                ""
+            },
         );
     }
     let passed = outcomes.iter().filter(|outcome| outcome.passed()).count();
@@ -95,7 +133,7 @@ mod tests {
         Outcome {
             plan: Plan::of_seed(7, Some(Kind::Kill9Active), 2, 2),
             resumed: seconds.map(Duration::from_secs),
-            in_doubt: 0,
+            doubted: 0,
             slowest: seconds.map(|_| "kline:1s:BTC-USDT".to_owned()),
             broken: broken.iter().map(|&what| what.to_owned()).collect(),
         }
@@ -112,7 +150,7 @@ mod tests {
         let text = summary(&outcomes);
         assert!(text.ends_with("2 passed, 2 failed"), "{text}");
         assert!(
-            text.contains("4 runs  p50   3.00 s  max   9.00 s  aim   4 s, later 1, never 1"),
+            text.contains("4 runs  p50   3.00 s  max   9.00 s  limit   4 s, later 1, never 1"),
             "{text}"
         );
         let failed = outcomes[2].lines();
@@ -122,5 +160,28 @@ mod tests {
                 .lines()
                 .starts_with("ok   seed 7      kill9-active")
         );
+    }
+
+    #[test]
+    fn a_kind_fails_when_half_of_its_runs_are_late() {
+        // 4 s are allowed.
+        let runs = |times: &[u64]| {
+            let of = |time: &u64| outcome(Some(*time), &[]);
+            times.iter().map(of).collect::<Vec<_>>()
+        };
+        assert!(all_passed(&runs(&[9, 3, 4])));
+        assert!(!summary(&runs(&[9, 3, 4])).contains("FAIL"));
+        for late in [&[9, 3, 5][..], &[3, 5], &[5]] {
+            assert!(!all_passed(&runs(late)), "{late:?}");
+            let text = summary(&runs(late));
+            assert!(text.contains("FAIL: p50 above the limit"), "{text}");
+        }
+        // What was not kept fails by itself.
+        assert!(!all_passed(&[outcome(Some(1), &["close 9 came again"])]));
+        assert!(!all_passed(&[outcome(None, &[])]));
+        // Each kind has its own limit.
+        let mut node = outcome(Some(5), &[]);
+        node.plan.kind = Kind::KillNatsNode;
+        assert!(all_passed(&[outcome(Some(3), &[]), node.clone(), node]));
     }
 }

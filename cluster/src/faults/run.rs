@@ -10,13 +10,19 @@ use wire::Topic;
 use super::fault::Fault;
 use super::plan::{Kind, Plan};
 use super::report::Outcome;
-use super::truth;
+use super::truth::{self, Doubts};
 use crate::checker::{Checker, Persistence};
-use crate::topology::Topology;
+use crate::topology::{Options, Topology};
 use crate::wait::PATIENCE;
 
 /// Closes of every one-second topic that a client must have had before something breaks, and after it is whole again.
 const CLOSES: usize = 3;
+
+/// How long the amendments of bars that lack trades may take after closes go on: a page is asked for six times in about a
+/// minute.
+const REPAIR_MAX: Duration = Duration::from_secs(75);
+/// Between two looks at what is in doubt still.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Carries the plan out on a topology that is whole, and leaves it whole.
 ///
@@ -40,11 +46,19 @@ pub async fn run(topology: &mut Topology, plan: &Plan) -> Result<Outcome> {
     fault.mend(topology).await?;
 
     let resumed = clients.get_closes(&clients.now()).await;
+    if resumed.is_ok() {
+        clients.get_repaired(topology.options()).await?;
+    }
     let mut outcome = clients.outcome(plan, &broken_at.1);
     match resumed {
-        Ok(()) => outcome
-            .broken
-            .extend(truth::compare(topology, clients.stays()).await?),
+        Ok(()) => {
+            let doubts = clients.doubts(topology.options())?;
+            outcome.doubted = doubts.ever;
+            outcome.broken.extend(doubts.still);
+            outcome
+                .broken
+                .extend(truth::compare(topology, clients.stays()).await?);
+        }
         Err(error) => {
             outcome.resumed = None;
             outcome.broken.push(format!("{error:#}"));
@@ -126,14 +140,18 @@ impl Clients {
         Ok(())
     }
 
-    /// Shortest bars that the one that stays was last told to lack trades.
-    fn in_doubt(&self) -> usize {
-        let of_topic = |topic: &Topic| {
-            let newest = self.stays().look(|ledger| truth::newest(ledger.of(topic)));
-            let doubtful = newest.values().filter(|entry| !truth::claims(entry));
-            doubtful.count()
-        };
-        self.fastest.iter().map(of_topic).sum()
+    /// The bars that the one that stays was told to lack trades.
+    fn doubts(&self, options: &Options) -> Result<Doubts> {
+        self.stays().look(|ledger| truth::in_doubt(options, ledger))
+    }
+
+    /// Waits until none of them is in doubt any more, or for as long as anybody tries to repair it.
+    async fn get_repaired(&self, options: &Options) -> Result<()> {
+        let deadline = Instant::now() + REPAIR_MAX;
+        while !self.doubts(options)?.still.is_empty() && Instant::now() < deadline {
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// What they saw, of which something broke at these times of their clocks.
@@ -167,7 +185,7 @@ impl Clients {
             plan: plan.clone(),
             resumed,
             slowest,
-            in_doubt: self.in_doubt(),
+            doubted: 0,
             broken,
         }
     }

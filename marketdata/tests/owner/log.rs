@@ -1,11 +1,12 @@
 //! The log as its server keeps it, and what must hold of it after every commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use marketdata::owner::{Batch, Checkpoint, CommitOutcome, Part, StoredAt};
 use wire::Instrument;
 
 use crate::engine::{self, BarId, LENS, Said};
+use crate::node::Told;
 
 /// The log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -23,6 +24,8 @@ pub(crate) struct Committed {
     close_nos: [u64; 2],
     /// Who wrote under which epoch.
     owners: BTreeMap<u64, String>,
+    /// Its commits: the epoch, and its writer's count.
+    commits: BTreeSet<(u64, u64)>,
 }
 
 impl Log {
@@ -49,6 +52,19 @@ impl Log {
         Ok(CommitOutcome::Committed(sequences))
     }
 
+    /// What a process was told is true.
+    pub(crate) fn check_told(&self, told: &Told) -> Result<(), String> {
+        let committed = self.instruments.get(&told.instrument);
+        let is_there = committed.is_some_and(|committed| {
+            committed.owners.get(&told.epoch) == Some(&told.owner)
+                && committed.commits.contains(&(told.epoch, told.commit_no))
+        });
+        if is_there {
+            return Ok(());
+        }
+        Err(format!("was told of {told:?}, which is not in the log"))
+    }
+
     pub(crate) fn read(&self, instruments: &[Instrument]) -> Vec<Option<StoredAt>> {
         let read = |instrument| self.instruments.get(instrument)?.stored.clone();
         instruments.iter().map(read).collect()
@@ -71,11 +87,11 @@ impl Committed {
             }
         }
         let checkpoint = &part.checkpoint;
-        if let Some(before) = self.stored.as_ref().and_then(|at| at.checkpoint.as_ref())
-            && checkpoint.epoch < before.epoch
-        {
-            return Err(format!("the epoch falls from {}", before.epoch));
+        if let Some(before) = self.stored.as_ref().and_then(|at| at.checkpoint.as_ref()) {
+            follows(before, checkpoint)?;
         }
+        self.commits
+            .insert((checkpoint.epoch, checkpoint.commit_no));
         let owner = self.owners.entry(checkpoint.epoch).or_default();
         if owner.is_empty() {
             owner.clone_from(&checkpoint.owner);
@@ -143,4 +159,22 @@ impl Committed {
         }
         Ok(())
     }
+}
+
+/// Whether the one checkpoint may come after the other.
+fn follows(before: &Checkpoint, after: &Checkpoint) -> Result<(), String> {
+    if after.epoch < before.epoch {
+        return Err(format!("the epoch falls from {}", before.epoch));
+    }
+    // Of one shard, the later claim has it: one that woke up late must not fence the owner after it.
+    let is_later = after.claim > before.claim;
+    let is_own = after.claim == before.claim && after.owner == before.owner;
+    if after.shard == before.shard && !is_later && !is_own {
+        return Err(format!("the claim falls from {}", before.claim));
+    }
+    // Between shards it is the newer assignment.
+    if after.shard != before.shard && after.generation <= before.generation {
+        return Err(format!("the generation is not above {}", before.generation));
+    }
+    Ok(())
 }

@@ -6,20 +6,22 @@
 //! is old by then is shown by the write that follows. A process acts when it is answered, and when it is its turn: that
 //! it does not have its turn is how it is paused.
 
-use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use marketdata::owner::{Command, CommitOutcome, LeaseAnswer, LeaseCommand, Level};
+use wire::ShardId;
 
-use marketdata::owner::{
-    Assigned, Command, CommitOutcome, LeaseAnswer, LeaseCommand, Level, Options,
-};
-use wire::{Instrument, ShardId, Symbol, Venue};
-
-use crate::engine::{LENS, known};
 use crate::log::Log;
 use crate::node::{LeaseEntry, Node};
 
+/// What a world is made of, and how it begins.
+mod world;
+
+/// What must hold.
+mod check;
+
 /// The worlds, and how every state of them is reached.
 mod explore;
+
+use self::world::World;
 
 /// How often what may happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +35,10 @@ struct Budget {
     crashes: u32,
     /// The assignment changes.
     moves: u32,
+    /// A process is told to stop.
+    stops: u32,
+    /// A feed comes or goes.
+    feeds: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +59,10 @@ enum Action {
     Late(usize),
     Crash(usize),
     Start(usize),
+    /// It is told to stop.
+    Stop(usize),
+    /// Its feed comes or goes.
+    Feed(usize),
     /// The next assignment is in force.
     Assign,
 }
@@ -71,6 +81,8 @@ struct Place {
     starts: u32,
     /// The assignment that it has.
     generation: u64,
+    /// Whether its feed is down: it is not level then, and is told nothing of the market.
+    is_down: bool,
     lease: Option<Asked<LeaseCommand, LeaseAnswer>>,
     log: Option<Asked<Command, CommitOutcome>>,
 }
@@ -89,96 +101,13 @@ struct State {
     left: Budget,
 }
 
-/// What a world is made of, besides its bounds.
-#[derive(Debug, Clone, Copy)]
-struct World {
-    shards: [u16; 2],
-    instruments: usize,
-}
-
-const OPTIONS: Options = Options {
-    ttl_ms: 3,
-    watch_ms: 1,
-    unlevel_wait_ms: 0,
-    move_wait_ms: 2,
-    behind_wait_ms: 1,
-    look_ms: 2,
-    retry_ms: 1,
-    retry_max_ms: 1,
-    batch_max: 4,
-    take_max: 2,
-    pending_max: 100,
-    stop_ms: 3,
-};
-
-impl World {
-    fn instruments(self) -> &'static [Instrument] {
-        static ALL: LazyLock<Vec<Instrument>> = LazyLock::new(|| {
-            let symbols = ["S0-USD", "S1-USD"].map(|symbol| Symbol::new(symbol).unwrap());
-            let venue = Venue::new(Venue::COINBASE).unwrap();
-            symbols
-                .map(|symbol| Instrument::new(venue.clone(), symbol))
-                .into()
-        });
-        &ALL[..self.instruments]
-    }
-
-    /// Odd generations give everything to the first place's shard, even ones the first instrument to the second's.
-    fn assigned(self, shard: ShardId, generation: u64) -> Assigned {
-        let of = |n: usize| {
-            let moved = generation.is_multiple_of(2) && n == 0;
-            ShardId(self.shards[usize::from(moved)])
-        };
-        let all = |is_mine: bool| -> BTreeSet<Instrument> {
-            let all = self.instruments().iter().enumerate();
-            all.filter(|&(n, _)| (of(n) == shard) == is_mine)
-                .map(|(_, instrument)| instrument.clone())
-                .collect()
-        };
-        Assigned {
-            generation,
-            mine: all(true),
-            others: all(false),
-        }
-    }
-
-    /// An owner in the first place that has committed, and a process in the second that has looked.
-    fn begin(self, left: Budget) -> State {
-        let place = |shard| Place {
-            shard: ShardId(shard),
-            node: None,
-            starts: 0,
-            generation: 0,
-            lease: None,
-            log: None,
-        };
-        let mut state = State {
-            now_ms: 100,
-            tick: 10,
-            places: self.shards.map(place),
-            leases: Default::default(),
-            log: Log::default(),
-            late: Vec::new(),
-            generation: 1,
-            left,
-        };
-        for at in 0..2 {
-            state.start(self, at);
-            state.settle(self, 3);
-            state.tick += 1;
-        }
-        state.settle(self, 2);
-        state
-    }
-}
-
 impl State {
     fn start(&mut self, world: World, at: usize) {
         let place = &mut self.places[at];
         place.starts += 1;
         place.generation = 0;
         let name = format!("p{at}.{}", place.starts);
-        place.node = Some(Node::new(name, place.shard, OPTIONS));
+        place.node = Some(Node::new(name, place.shard, world.options()));
         self.turn(world, at);
     }
 
@@ -193,9 +122,15 @@ impl State {
         }
         node.act(self.now_ms);
         for instrument in world.instruments() {
-            node.owner
-                .handle_level(self.now_ms, instrument, Level::Whole);
-            node.feed(instrument, self.tick);
+            let level = if place.is_down {
+                Level::Away
+            } else {
+                Level::Whole
+            };
+            node.level(self.now_ms, instrument, level);
+            if level == Level::Whole {
+                node.feed(instrument, self.tick);
+            }
         }
         node.close();
         while let Some(command) = node.poll(self.now_ms, self.now_ms, 0) {
@@ -210,22 +145,33 @@ impl State {
                 }
             }
         }
+        if node.owner.is_stopped() {
+            self.end(at);
+        }
     }
 
     /// Everything works for so many units of time.
-    fn settle(&mut self, world: World, units: u32) {
+    fn settle(&mut self, world: World, units: u32) -> Result<(), String> {
         for _ in 0..units {
             self.now_ms += 1;
             for at in [0, 1] {
                 self.turn(world, at);
-                while self.answers(at).next().is_some() {
-                    let actions: Vec<Action> = self.answers(at).collect();
-                    for action in actions {
-                        self.act(world, action).unwrap();
-                    }
+                while let Some(action) = { self.answers(at).next() } {
+                    self.act(world, action)?;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// The process is no more. What it has asked for may be carried out yet.
+    fn end(&mut self, at: usize) {
+        let place = &mut self.places[at];
+        place.node = None;
+        let lease = place.lease.take().filter(|asked| asked.answer.is_none());
+        let log = place.log.take().filter(|asked| asked.answer.is_none());
+        self.give_up(at, lease.map(|asked| Command::Lease(asked.command)));
+        self.give_up(at, log.map(|asked| asked.command));
     }
 
     /// What the process waits for.
@@ -262,6 +208,12 @@ impl State {
             if left.crashes > 0 {
                 actions.push(Action::Crash(at));
             }
+            if left.stops > 0 {
+                actions.push(Action::Stop(at));
+            }
+            if left.feeds > 0 {
+                actions.push(Action::Feed(at));
+            }
         }
         actions.extend((0..self.late.len()).map(Action::Late));
         let more = [
@@ -278,7 +230,7 @@ impl State {
         match action {
             Action::Time => {
                 self.left.time -= 1;
-                self.now_ms += OPTIONS.ttl_ms;
+                self.now_ms += world.options().ttl_ms;
             }
             Action::Tick => {
                 self.left.ticks -= 1;
@@ -292,12 +244,20 @@ impl State {
             Action::Start(at) => self.start(world, at),
             Action::Crash(at) => {
                 self.left.crashes -= 1;
+                self.end(at);
+            }
+            Action::Stop(at) => {
+                self.left.stops -= 1;
+                if let Some(node) = &mut self.places[at].node {
+                    node.owner.handle_stop(now_ms);
+                }
+                self.turn(world, at);
+            }
+            Action::Feed(at) => {
+                self.left.feeds -= 1;
                 let place = &mut self.places[at];
-                place.node = None;
-                let lease = place.lease.take().filter(|asked| asked.answer.is_none());
-                let log = place.log.take().filter(|asked| asked.answer.is_none());
-                self.give_up(at, lease.map(|asked| Command::Lease(asked.command)));
-                self.give_up(at, log.map(|asked| asked.command));
+                place.is_down = !place.is_down;
+                self.turn(world, at);
             }
             Action::Lease(at) => self.carry_out_lease(world, at),
             Action::Log(at) => self.carry_out_log(world, at)?,
@@ -349,6 +309,7 @@ impl State {
                 _ => {}
             },
         }
+        [0, 1].into_iter().try_for_each(|at| self.check_told(at))?;
         self.check_published(world)
     }
 
@@ -406,50 +367,6 @@ impl State {
         }
         place.log = None;
         self.turn(world, at);
-        Ok(())
-    }
-
-    /// No two publish one instrument under one epoch.
-    fn check_published(&self, world: World) -> Result<(), String> {
-        let [first, second] = &self.places;
-        let (Some(first), Some(second)) = (&first.node, &second.node) else {
-            return Ok(());
-        };
-        for instrument in world.instruments() {
-            let epoch = first.owner.may_publish(instrument);
-            if epoch.is_some() && epoch == second.owner.may_publish(instrument) {
-                return Err(format!("both publish {instrument} as {epoch:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// From here on everything works: every bar is committed, with all its trades.
-    fn check_end(&self, world: World) -> Result<(), String> {
-        let mut state = self.clone();
-        for at in [0, 1] {
-            if state.places[at].node.is_none() {
-                state.start(world, at);
-            }
-        }
-        state.settle(world, 12);
-        for instrument in world.instruments() {
-            let committed = state.log.instruments.get(instrument);
-            let bars = committed.map(|committed| &committed.bars);
-            for (topic, len) in LENS.into_iter().enumerate() {
-                let due = state.tick / len - 1;
-                let newest = bars.and_then(|bars| bars.get(&(topic, due)));
-                let all = known((topic, due), state.tick);
-                if newest.is_none_or(|&(_, count)| count != all) {
-                    return Err(format!("{instrument}: bar {due} of {len} s: {newest:?}"));
-                }
-            }
-            for (&bar, &(_, count)) in bars.into_iter().flatten() {
-                if count != known(bar, state.tick) {
-                    return Err(format!("{instrument}: {bar:?} lacks trades"));
-                }
-            }
-        }
         Ok(())
     }
 }

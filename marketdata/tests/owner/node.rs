@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use marketdata::owner::{
-    Assigned, Command, Event, Identity, LeaseAnswer, LeaseCommand, LeaseValue, Options, Owner,
-    Snapshot, Snapshots,
+    Assigned, Checkpoint, Command, Event, Identity, LeaseAnswer, LeaseCommand, LeaseValue, Level,
+    Options, Owner, Part, Snapshot, Snapshots,
 };
 use wire::{Instrument, ShardId};
 
@@ -54,6 +54,30 @@ pub(crate) struct Node {
     pub(crate) shard: ShardId,
     engine: Engine,
     pub(crate) is_stopping: bool,
+    /// What the machine was told of the feed: changes only, as by the shell.
+    levels: BTreeMap<Instrument, Level>,
+    /// What it was told to be in the log, since that was last compared.
+    pub(crate) told: Vec<Told>,
+}
+
+/// A checkpoint that a process was told to be in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Told {
+    pub(crate) instrument: Instrument,
+    pub(crate) owner: String,
+    pub(crate) epoch: u64,
+    pub(crate) commit_no: u64,
+}
+
+impl Told {
+    fn new(instrument: &Instrument, checkpoint: &Checkpoint) -> Self {
+        Self {
+            instrument: instrument.clone(),
+            owner: checkpoint.owner.clone(),
+            epoch: checkpoint.epoch,
+            commit_no: checkpoint.commit_no,
+        }
+    }
 }
 
 impl Node {
@@ -68,6 +92,8 @@ impl Node {
             shard,
             engine: Engine::default(),
             is_stopping: false,
+            levels: BTreeMap::new(),
+            told: Vec::new(),
         }
     }
 
@@ -93,6 +119,7 @@ impl Node {
                     checkpoint,
                     restores,
                 } => {
+                    self.told.push(Told::new(&instrument, &checkpoint));
                     let series = self.engine.0.get_mut(&instrument);
                     match (series, &checkpoint.series) {
                         (Some(series), Some(state)) if restores => series.restore(state),
@@ -101,16 +128,30 @@ impl Node {
                         _ => {}
                     }
                 }
+                Event::Committed(batch) => {
+                    let told = |part: &Part| Told::new(&part.instrument, &part.checkpoint);
+                    self.told.extend(batch.parts.iter().map(told));
+                }
                 Event::Gained { instrument } => {
                     self.engine.0.insert(instrument, Series::default());
                 }
                 Event::Released { instrument } => {
                     self.engine.0.remove(&instrument);
+                    self.levels.remove(&instrument);
                 }
                 _ => {}
             }
         }
         self.close();
+    }
+
+    /// How well an instrument is heard now.
+    pub(crate) fn level(&mut self, now_ms: u64, instrument: &Instrument, level: Level) {
+        if self.engine.0.contains_key(instrument)
+            && self.levels.insert(instrument.clone(), level) != Some(level)
+        {
+            self.owner.handle_level(now_ms, instrument, level);
+        }
     }
 
     /// The feed of an instrument has come up to this tick.

@@ -116,6 +116,7 @@ async fn as_a_task_it_sees_each_change_and_stops_when_asked() {
         folder: _folder,
         file,
         mut taken,
+        ..
     } = Rig::new();
     let path = file.path.clone();
     let (tasks, stop) = Tasks::new("test");

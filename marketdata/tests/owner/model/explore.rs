@@ -4,13 +4,17 @@ use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-use super::{Action, Budget, State, World};
+use super::world::World;
+use super::{Action, Budget, State};
 
 fn fingerprint(state: &State) -> u64 {
     let mut hasher = DefaultHasher::new();
     state.hash(&mut hasher);
     hasher.finish()
 }
+
+/// More than any of the worlds has: one that has more goes round in circles, and would be gone through for ever.
+const STATES_MAX: usize = 300_000;
 
 /// Goes through every state of the world.
 fn explore(name: &str, world: World, budget: Budget) {
@@ -39,6 +43,7 @@ fn explore(name: &str, world: World, budget: Budget) {
                 continue;
             }
             ways.push((way, Some(action)));
+            assert!(seen.len() < STATES_MAX, "{name} does not end");
             if let Err(broken) = acted {
                 fail(&ways, ways.len() - 1, &broken);
             }
@@ -47,7 +52,7 @@ fn explore(name: &str, world: World, budget: Budget) {
         // What is to come of it, where nothing more can happen by itself, and here and there before.
         let is_over =
             state.left == NOTHING && [0, 1].iter().all(|&at| state.answers(at).next().is_none());
-        if is_over || steps.is_multiple_of(16) {
+        if is_over || steps.is_multiple_of(64) {
             ends += 1;
             if let Err(broken) = state.check_end(world) {
                 fail(&ways, way, &format!("in the end, {broken}"));
@@ -61,10 +66,12 @@ fn explore(name: &str, world: World, budget: Budget) {
 const ONE_SHARD: World = World {
     shards: [0, 0],
     instruments: 1,
+    is_second_down: false,
+    batch_max: 4,
 };
 const TWO_SHARDS: World = World {
     shards: [0, 1],
-    instruments: 1,
+    ..ONE_SHARD
 };
 const NOTHING: Budget = Budget {
     time: 0,
@@ -72,38 +79,77 @@ const NOTHING: Budget = Budget {
     lost: 0,
     crashes: 0,
     moves: 0,
+    stops: 0,
+    feeds: 0,
+};
+const LITTLE: Budget = Budget {
+    time: 1,
+    ticks: 1,
+    ..NOTHING
 };
 
 #[test]
 fn answers_that_are_lost_and_pauses() {
-    let budget = Budget {
-        time: 1,
-        ticks: 1,
-        lost: 1,
-        ..NOTHING
-    };
+    let budget = Budget { lost: 1, ..LITTLE };
     explore("lost answers", ONE_SHARD, budget);
 }
 
 #[test]
-fn a_crash() {
+fn a_crash_and_an_answer_that_is_lost() {
     let budget = Budget {
-        time: 1,
-        ticks: 1,
+        lost: 1,
         crashes: 1,
-        ..NOTHING
+        ..LITTLE
     };
     explore("a crash", ONE_SHARD, budget);
 }
 
 #[test]
-fn moves_between_shards() {
+fn a_stop_beside_a_standby_without_a_feed() {
+    let world = World {
+        is_second_down: true,
+        ..ONE_SHARD
+    };
     let budget = Budget {
-        time: 0,
-        ticks: 2,
+        stops: 1,
+        feeds: 1,
+        ..LITTLE
+    };
+    explore("a stop", world, budget);
+}
+
+#[test]
+fn a_move_between_shards() {
+    let budget = Budget {
         lost: 1,
         moves: 1,
-        ..NOTHING
+        ..LITTLE
     };
-    explore("moves", TWO_SHARDS, budget);
+    explore("a move", TWO_SHARDS, budget);
+}
+
+/// One commit of both: it may be refused for the one that has moved, or have happened before that moved.
+#[test]
+fn a_move_of_one_of_two_instruments() {
+    let world = World {
+        instruments: 2,
+        ..TWO_SHARDS
+    };
+    let budget = Budget {
+        lost: 1,
+        moves: 1,
+        ..LITTLE
+    };
+    explore("one of two moves", world, budget);
+}
+
+/// One commit has no room for both, so that a take of both may find one committed since.
+#[test]
+fn a_take_over_of_two_instruments() {
+    let world = World {
+        instruments: 2,
+        batch_max: 3,
+        ..ONE_SHARD
+    };
+    explore("a take-over of two", world, LITTLE);
 }
