@@ -56,7 +56,7 @@ async fn wrong_credentials() {
         ];
         for more in wrong.into_iter().chain(creds.iter().map(String::as_str)) {
             let ended = start(&place, of, &nats.url(), more).await;
-            ended.check_alone(3, &["NATS refuses the credentials"]);
+            ended.check_alone(3, &["the NATS credentials are refused"]);
             assert!(!ended.stderr.contains("bad"), "a secret is told: {ended:?}");
         }
     }

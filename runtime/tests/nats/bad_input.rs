@@ -64,7 +64,7 @@ async fn wrong_credentials_are_the_end() {
         let broker = feed.begun(Party::Publisher, words);
         let error = within("a failure", broker.failed()).await;
         assert!(matches!(error, NatsError::Credentials(_)), "{error}");
-        assert!(error.to_string().contains("refuses the credentials"));
+        assert!(error.to_string().contains("credentials are refused"));
         assert_eq!(*broker.state().borrow(), NatsState::Failed(error));
     }
     feed.ready("--nats-replicas 1 --nats-user good --nats-password pw")

@@ -162,16 +162,18 @@ async fn stretch(
         Err(failure) => {
             // A consumer is made by the leader of all streams, which may be away for some seconds, or was given to a
             // server that is. What is committed meanwhile is read without one.
-            return match direct::page(shared, session, &filter, place.next).await {
+            let page = direct::page(shared, session, &filter, place.next).await;
+            if let Err(end) = place.confirm(shared, session).await {
+                return end;
+            }
+            return match page {
                 Ok(messages) => deliver(shared, place, give, messages, &failure).await,
                 Err(why) => End::Again(format!("{failure}; {why}")),
             };
         }
     };
-    match streams::log_info(session, shared).await {
-        Ok(info) if LogId::new(&info.created) != place.log => return End::OtherLog,
-        Ok(_) => {}
-        Err(why) => return End::Again(why),
+    if let Err(end) = place.confirm(shared, session).await {
+        return end;
     }
     loop {
         let (sequence, message) = tokio::select! {
@@ -205,6 +207,16 @@ async fn deliver(
 }
 
 impl Place {
+    /// Looks whether the log is still the one that the place is in: then what was read of it before is of that one too.
+    /// The log's leader says so, whom a commit needs as well: where there is none, nothing new is missed.
+    async fn confirm(&self, shared: &Shared, session: &Session) -> Result<(), End> {
+        match streams::log_info(session, shared).await {
+            Ok(info) if LogId::new(&info.created) != self.log => Err(End::OtherLog),
+            Ok(_) => Ok(()),
+            Err(why) => Err(End::Again(why)),
+        }
+    }
+
     /// Gives the next message to the reader; false if there is none any more.
     async fn take(
         &mut self,

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 /// What no retry mends: the process should say it and end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NatsError {
-    /// The server does not know us, or a file of credentials holds none.
-    #[error("NATS refuses the credentials: {0}")]
+    /// The server does not know us, or a file of credentials cannot be used.
+    #[error("the NATS credentials are refused: {0}")]
     Credentials(String),
     /// Atomic batches came with 2.12.
     #[error(

@@ -213,7 +213,8 @@ To look on: `nats sub \"kline.<env>.<region>.>\"`.
 | `KV_MF_<env>_<region>_LEASES` | who should publish a shard: the bucket `MF_<env>_<region>_LEASES`, a key a shard | on disk, `--nats-replicas` times; the last value of each key |
 
 A publisher makes them; nobody changes them. Their metadata `marketfeed.dev/owner` says whose they are (`--nats-owner`,
-else the feed's name). A stream of another owner, or with other settings, is left as it is and the process ends.
+else the feed's name). A stream of another owner is left as it is and the process ends, whenever that shows; one with other
+settings as well when the process starts. Those that are changed later end nobody who is at work.
 
 ## Permissions
 Each party has its own user, and its own inbox. These are the ones of the feed `default-crypto` in `eu`; what is not

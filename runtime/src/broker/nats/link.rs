@@ -76,18 +76,18 @@ async fn keep(shared: &Shared, stop: &Shutdown) {
     }
 }
 
-/// Whether a trouble that would be the end at the start may be one of a rolling change: credentials that the servers
-/// have not all learnt yet, a node that is still of the old version.
+/// Whether a trouble that would be the end at the start is none while we are at work: it may be one of a rolling change,
+/// credentials that the servers have not all learnt yet, a node that is still of the old version; or settings that were
+/// changed on purpose, and with which a process that starts is told to agree.
 pub(super) fn may_pass(error: &NatsError) -> bool {
     match error {
         NatsError::Credentials(_)
         | NatsError::ServerTooOld { .. }
-        | NatsError::NoJetStream(_)
-        | NatsError::Denied(_) => true,
-        NatsError::OwnedByOther { .. }
         | NatsError::OtherSettings { .. }
         | NatsError::NotClustered { .. }
-        | NatsError::Panicked => false,
+        | NatsError::NoJetStream(_)
+        | NatsError::Denied(_) => true,
+        NatsError::OwnedByOther { .. } | NatsError::Panicked => false,
     }
 }
 
@@ -152,6 +152,11 @@ async fn look_after(shared: &Shared, session: &Session) {
             Ok(()) => return,
             Err(Trouble::Terminal(error)) if !may_pass(&error) => {
                 shared.fail("streams", error);
+                return;
+            }
+            Err(Trouble::Terminal(error @ NatsError::OtherSettings { .. })) => {
+                shared.counts.error("streams", error.as_str());
+                tracing::warn!(%error, "gone on with; a process that starts is refused");
                 return;
             }
             Err(Trouble::Terminal(error)) => {

@@ -42,12 +42,11 @@ pub(super) async fn checkpoints(
         .try_collect()
         .await
         .map_err(read_error)?;
-    identity::look(shared, session)
-        .await
-        .map_err(|trouble| match trouble {
-            Trouble::Terminal(error) => ReadError::Denied(error.to_string()),
-            Trouble::Transient(why) => ReadError::Unavailable(why),
-        })?;
+    let looked = identity::look(shared, session).await;
+    looked.map_err(|trouble| match trouble {
+        Trouble::Terminal(error) => ReadError::Denied(error.to_string()),
+        Trouble::Transient(why) => ReadError::Unavailable(why),
+    })?;
     Ok(stored)
 }
 
@@ -124,6 +123,13 @@ pub(super) async fn write_lease(
 ) -> Result<u64, LeaseError> {
     let wait = shared.options.timings.lease;
     let session = shared.within(wait).await.map_err(LeaseError::Unavailable)?;
+    if expect == 0 {
+        let looked = identity::look(shared, &session).await;
+        looked.map_err(|trouble| match trouble {
+            Trouble::Terminal(error) => LeaseError::Denied(error.to_string()),
+            Trouble::Transient(why) => LeaseError::Unavailable(why),
+        })?;
+    }
     let subject = shared.names.lease_subject(shard);
     let mut headers = async_nats::HeaderMap::new();
     headers.insert("Nats-Expected-Last-Subject-Sequence", expect.to_string());

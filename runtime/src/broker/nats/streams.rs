@@ -62,21 +62,15 @@ pub(super) async fn prepare(session: &Session, shared: &Shared) -> Result<(), Tr
     Ok(())
 }
 
-/// Checks the log as [`prepare`] does, and makes none.
-pub(super) async fn check_log(session: &Session, shared: &Shared) -> Result<(), Trouble> {
-    let Shared {
-        scope,
-        names,
-        options,
-        ..
-    } = shared;
-    let wanted = closes(names, scope, options);
-    match info(session, options, &names.closes).await? {
-        Some(stands) => Ok(check(options, scope, &wanted, &stands.config)?),
-        None => {
-            let why = format!("stream {} is gone", names.closes);
-            Err(Trouble::Transient(why))
+/// Checks whose the log is as [`prepare`] does, and nothing else of it.
+pub(super) async fn check_whose(session: &Session, shared: &Shared) -> Result<(), Trouble> {
+    let (name, options) = (&shared.names.closes, &shared.options);
+    match info(session, options, name).await? {
+        Some(stands) => {
+            let ours = owner(&shared.scope, options);
+            Ok(check_owner(name, &stands.config, &ours)?)
         }
+        None => Err(Trouble::Transient(format!("stream {name} is gone"))),
     }
 }
 
