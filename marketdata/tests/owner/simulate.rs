@@ -163,7 +163,8 @@ impl World {
         let Some(node) = &mut process.node else {
             return Ok(());
         };
-        if process.generation != self.generation {
+        let is_late = process.file_late_to_ms > now_ms && process.generation != usize::MAX;
+        if process.generation != self.generation && (quiet || !is_late) {
             process.generation = self.generation;
             let none = Assigned {
                 generation: 5 + self.generation as u64,

@@ -45,7 +45,13 @@ impl World {
                 // The bucket is made anew.
                 self.leases.clear();
             }
-            _ => self.generation = (self.generation + 1).min(self.assignments.len() - 1),
+            _ => {
+                self.generation = (self.generation + 1).min(self.assignments.len() - 1);
+                // Each process has the new file in its own time.
+                for process in &mut self.processes {
+                    process.file_late_to_ms = now_ms + self.rng.u64(0..5_000);
+                }
+            }
         }
         let in_ms = self.rng.u64(50..1_500);
         self.plan(in_ms, Happening::Fault);

@@ -52,6 +52,8 @@ pub(super) struct Process {
     pub(super) cut_from_lease_to_ms: u64,
     pub(super) cut_from_log_to_ms: u64,
     pub(super) feed_down_to_ms: u64,
+    /// Until then it has the assignment that it has.
+    pub(super) file_late_to_ms: u64,
     pub(super) lag_ms: u64,
     pub(super) generation: usize,
     pub(super) next_turn_ms: u64,
@@ -107,6 +109,7 @@ impl Process {
             cut_from_lease_to_ms: 0,
             cut_from_log_to_ms: 0,
             feed_down_to_ms: 0,
+            file_late_to_ms: 0,
             lag_ms: rng.u64(0..300),
             generation: usize::MAX,
             next_turn_ms: 0,
