@@ -12,10 +12,11 @@ use runtime::args::parse_or_exit;
 use runtime::broker::Broker;
 use runtime::broker::nats::{NatsBroker, NatsOptionsError};
 use runtime::instance;
+use runtime::process::{self, EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE, fail};
 use runtime::shutdown::{Shutdown, run_until_signalled_then};
 use runtime::tasks::{OnExit, Tasks};
+use runtime::telemetry::Metrics;
 use runtime::telemetry::otlp::{Identity, TraceError, Traces};
-use runtime::telemetry::{self, Metrics};
 
 use crate::args::Args;
 
@@ -27,17 +28,8 @@ mod bus;
 
 fn main() -> ExitCode {
     let args: Args = parse_or_exit();
-    if let Err(error) = telemetry::init(&args.log) {
-        return fail(2, &error);
-    }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(1, &error),
-    };
-    runtime.block_on(serve(args))
+    let log = args.log.clone();
+    process::run(&log, serve(args))
 }
 
 /// 0 after a stop that was asked for, 2 when it cannot start as asked, 3 when NATS refuses it for good, 1 when it failed
@@ -47,7 +39,7 @@ async fn serve(args: Args) -> ExitCode {
     let stop_max = Options::from(&args).stop_max();
     let started = match start(&args, &tasks, &shutdown).await {
         Ok(started) => started,
-        Err(error) => return fail(2, &error),
+        Err(error) => return fail(EXIT_USAGE, &error),
     };
     let Started {
         address,
@@ -68,13 +60,13 @@ async fn serve(args: Args) -> ExitCode {
             say(address, admin_address);
             tokio::select! {
                 ended = &mut run => ended,
-                error = bus.failed() => return fail(3, &error),
+                error = bus.failed() => return fail(EXIT_REFUSED, &error),
             }
         }
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error),
+        Err(error) => fail(EXIT_FAILED, &error),
     }
 }
 
@@ -158,9 +150,4 @@ fn listen_admin(address: SocketAddr) -> Result<(tokio::net::TcpListener, SocketA
         Ok((tokio::net::TcpListener::from_std(listener)?, bound))
     };
     listen().map_err(|source| StartError::Admin { address, source })
-}
-
-fn fail(code: u8, error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
 }

@@ -1,7 +1,7 @@
 //! The admin endpoints: `/livez`, `/readyz` and `/metrics`.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::State;
@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use crate::lock::lock;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
 
@@ -141,11 +142,6 @@ async fn metrics_text(State(metrics): State<Metrics>) -> Response {
 
 /// OpenMetrics 1.0, "Overall structure".
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Each change is one insert or remove, so a poisoned lock still guards sound data.
-fn lock(conditions: &Mutex<Conditions>) -> MutexGuard<'_, Conditions> {
-    conditions.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,9 @@
 /// Argument groups that every binary has, and errors of one line.
 pub mod args;
 
+/// Locks of plain data.
+mod lock;
+
 /// A process's name among its like.
 pub mod instance;
 
@@ -22,6 +25,9 @@ pub mod backoff;
 
 /// The request to stop, and the signals that make it.
 pub mod shutdown;
+
+/// How a process begins and with which code it ends.
+pub mod process;
 
 /// Groups of tasks and threads with names, owners and known ends.
 pub mod tasks;

@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use runtime::args::parse_adjusted_or_exit;
+use runtime::process::{self, EXIT_FAILED, EXIT_USAGE, fail};
 use runtime::shutdown::run_until_signalled;
 use runtime::tasks::Tasks;
-use runtime::telemetry;
 use standalone::args::{Cli, Command};
 use standalone::page;
 use standalone::up::{DRAIN_MAX, Options, Service};
@@ -19,17 +19,8 @@ fn main() -> ExitCode {
     } = parse_adjusted_or_exit(|command, words| {
         without_unmeant(command, words, |name| std::env::var_os(name).is_some())
     });
-    if let Err(error) = telemetry::init(&up.log) {
-        return fail(2, &error);
-    }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(1, &error),
-    };
-    runtime.block_on(serve((*up).into()))
+    let log = up.log.clone();
+    process::run(&log, serve((*up).into()))
 }
 
 /// 0 after a stop that was asked for, 2 when it cannot start as asked, 1 when it failed later.
@@ -37,7 +28,7 @@ async fn serve(options: Options) -> ExitCode {
     let (tasks, shutdown) = Tasks::new("marketfeed");
     let service = match Service::bind(options, &shutdown).await {
         Ok(service) => service,
-        Err(error) => return fail(2, &error),
+        Err(error) => return fail(EXIT_USAGE, &error),
     };
     if !page::is_built() {
         tracing::warn!("the chart page is not in this binary; `cargo xtask demo` builds it");
@@ -66,11 +57,6 @@ async fn serve(options: Options) -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error),
+        Err(error) => fail(EXIT_FAILED, &error),
     }
-}
-
-fn fail(code: u8, error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
 }

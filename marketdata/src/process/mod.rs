@@ -20,14 +20,10 @@ mod purge;
 use std::process::ExitCode;
 
 use runtime::args::parse_or_exit;
+use runtime::process::{EXIT_USAGE, fail};
 
 use self::args::{Cli, Command};
 use crate::cli;
-
-/// It was asked for something that there is not.
-const EXIT_USAGE: u8 = 2;
-/// The bus refuses it for good.
-const EXIT_REFUSED: u8 = 3;
 
 /// Runs what the command line says.
 #[must_use]
@@ -41,9 +37,4 @@ pub fn main() -> ExitCode {
         },
         Command::Purge(args) => purge::main(*args),
     }
-}
-
-fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
 }

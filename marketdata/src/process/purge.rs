@@ -3,38 +3,32 @@
 use std::process::ExitCode;
 
 use runtime::broker::nats::{Party, PurgeError, purge};
-use runtime::telemetry;
+use runtime::process::{self, EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE, fail};
 
 use super::args::Purge;
-use super::{EXIT_REFUSED, EXIT_USAGE, fail};
 
 pub(super) fn main(args: Purge) -> ExitCode {
+    let log = args.log.clone();
+    process::run(&log, remove(args))
+}
+
+async fn remove(args: Purge) -> ExitCode {
     let Purge {
         scope,
         within,
         nats,
-        log,
+        log: _,
     } = args;
-    if let Err(error) = telemetry::init(&log) {
-        return fail(EXIT_USAGE, &error);
-    }
     let options = match nats.options(Party::Purge) {
         Ok(options) => options,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(1, &error),
-    };
-    match runtime.block_on(purge(&scope.scope(), &options, within)) {
+    match purge(&scope.scope(), &options, within).await {
         Ok(purged) => {
             tracing::info!(streams = ?purged.streams, "purged");
             ExitCode::SUCCESS
         }
         Err(error @ PurgeError::Nats(_)) => fail(EXIT_REFUSED, &error),
-        Err(error @ PurgeError::Unavailable { .. }) => fail(1, &error),
+        Err(error @ PurgeError::Unavailable { .. }) => fail(EXIT_FAILED, &error),
     }
 }

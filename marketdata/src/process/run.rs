@@ -7,17 +7,17 @@ use std::time::Duration;
 use runtime::admin::{self, Readiness, Ready};
 use runtime::broker::nats::{NatsBroker, Party};
 use runtime::instance;
+use runtime::process::{self, EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE, fail};
 use runtime::shutdown::{Shutdown, run_until_signalled_then};
 use runtime::tasks::{OnExit, TaskError, Tasks};
+use runtime::telemetry::Metrics;
 use runtime::telemetry::otlp::{Identity, Traces};
-use runtime::telemetry::{self, Metrics};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wire::{Assignment, Scope};
 
 use super::args::Run;
 use super::view::{self, Shown};
-use super::{EXIT_REFUSED, EXIT_USAGE, fail};
 use crate::assignment::{AssignmentFile, AssignmentMetrics};
 use crate::service::{ConfigError, Hosted, Options, Ownership, Service};
 
@@ -28,16 +28,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(8);
 const UNLEVEL_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) fn main(args: Run) -> ExitCode {
-    if let Err(error) = telemetry::init(&args.log) {
-        return fail(EXIT_USAGE, &error);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(serve(args)),
-        Err(error) => fail(1, &error),
-    }
+    let log = args.log.clone();
+    process::run(&log, serve(args))
 }
 
 async fn serve(args: Run) -> ExitCode {
@@ -137,7 +129,7 @@ async fn serve(args: Run) -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error),
+        Err(error) => fail(EXIT_FAILED, &error),
     }
 }
 

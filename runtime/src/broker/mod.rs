@@ -23,6 +23,9 @@ pub mod lease;
 /// The newest bar of each subject, for last values and mailboxes.
 mod newest;
 
+/// What a reader of open bars has not taken yet.
+mod mailbox;
+
 /// The bus inside one process.
 pub mod memory;
 

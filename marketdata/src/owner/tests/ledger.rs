@@ -159,6 +159,8 @@ fn an_unknown_outcome_is_read_before_anything_is_sent_again() {
         a.run(60, &mut log);
         a.run(200, &mut log);
         assert_eq!(log.closes, ["1s/1.0#1", "1s/2.0#2"], "happened: {happened}");
+        let is_fenced = |event: &LedgerEvent| matches!(event, LedgerEvent::Fenced { .. });
+        assert!(!a.events.iter().any(is_fenced), "nobody has overtaken it");
         // A late copy is refused by the log.
         assert_eq!(log.commit(&batch), CommitOutcome::Fenced);
     }

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use wire::SubjectFilter;
 
 use super::log::{CloseLog, Found};
-use super::open::lock;
 use crate::broker::{ClosePlace, CloseSubscription, Closed, Drained, LogId, SequencedClose};
+use crate::lock::lock;
 
 /// A cursor into the shared log. It holds nothing of it, so that a slow reader costs nothing.
 pub(super) struct MemoryCloses {

@@ -11,12 +11,13 @@ use wire::{Scope, ShardId, Subject, SubjectFilter};
 
 use self::closes::MemoryCloses;
 use self::log::CloseLog;
-use self::open::{OpenBars, lock};
+use self::open::OpenBars;
 use super::{
     BarMessage, Broker, CheckpointSubject, ClosePlace, CloseStart, CloseSubscription, Commit,
     CommitError, Committed, LeaseEntry, LeaseError, Leases, LogId, OpenSubscription, PublishError,
     ReadError, Replay, StoredCheckpoint, SubscribeError, WrongKind,
 };
+use crate::lock::lock;
 
 mod closes;
 

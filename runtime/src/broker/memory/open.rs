@@ -1,14 +1,15 @@
 //! Open bars between tasks of one process: last values, and a conflating mailbox a subscriber.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
 use wire::SubjectFilter;
 
+use crate::broker::mailbox::Mailbox;
 use crate::broker::newest::Newest;
 use crate::broker::{BarMessage, Closed, OpenSubscription, PublishError};
+use crate::lock::lock;
 
 /// Last values and subscribers. One lock covers both, so that a subscriber's snapshot and what
 /// follows it cannot overlap or leave a hole.
@@ -22,22 +23,13 @@ pub(super) struct OpenBars {
 struct State {
     last: Newest,
     next_id: u64,
-    mailboxes: BTreeMap<u64, Arc<Mailbox>>,
+    subscribers: BTreeMap<u64, Subscriber>,
 }
 
-/// What one subscriber has not taken yet.
 #[derive(Debug)]
-struct Mailbox {
+struct Subscriber {
     filter: SubjectFilter,
-    waiting: Mutex<Waiting>,
-    /// Woken once a publish, whatever it carries.
-    arrived: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    bars: Newest,
-    closed: bool,
+    mailbox: Arc<Mailbox>,
 }
 
 impl OpenBars {
@@ -61,14 +53,15 @@ impl OpenBars {
             });
         }
         let State {
-            last, mailboxes, ..
+            last, subscribers, ..
         } = &mut *state;
         let advanced: Vec<&BarMessage> = bars
             .iter()
             .filter(|message| last.handle_bar(message))
             .collect();
-        for mailbox in mailboxes.values() {
-            mailbox.put(&advanced);
+        for Subscriber { filter, mailbox } in subscribers.values() {
+            let theirs = advanced.iter().filter(|it| filter.matches(&it.subject));
+            mailbox.put(theirs.copied());
         }
         Ok(())
     }
@@ -79,17 +72,14 @@ impl OpenBars {
         for message in state.last.matching(&filter) {
             bars.handle_bar(message);
         }
-        let mailbox = Arc::new(Mailbox {
-            filter,
-            waiting: Mutex::new(Waiting {
-                bars,
-                closed: false,
-            }),
-            arrived: Notify::new(),
-        });
+        let mailbox = Arc::new(Mailbox::new(bars));
         let id = state.next_id;
         state.next_id += 1;
-        state.mailboxes.insert(id, Arc::clone(&mailbox));
+        let subscriber = Subscriber {
+            filter,
+            mailbox: Arc::clone(&mailbox),
+        };
+        state.subscribers.insert(id, subscriber);
         MemoryOpen {
             id,
             mailbox,
@@ -102,30 +92,13 @@ impl OpenBars {
     }
 
     pub(super) fn subscribers(&self) -> usize {
-        lock(&self.state).mailboxes.len()
+        lock(&self.state).subscribers.len()
     }
 
     /// Tells every subscriber that nothing more will come.
     pub(super) fn close(&self) {
-        for mailbox in lock(&self.state).mailboxes.values() {
-            lock(&mailbox.waiting).closed = true;
-            mailbox.arrived.notify_one();
-        }
-    }
-}
-
-impl Mailbox {
-    fn put(&self, bars: &[&BarMessage]) {
-        let mut waiting = lock(&self.waiting);
-        let mut any = false;
-        for message in bars {
-            if self.filter.matches(&message.subject) {
-                any |= waiting.bars.handle_bar(message);
-            }
-        }
-        drop(waiting);
-        if any {
-            self.arrived.notify_one();
+        for subscriber in lock(&self.state).subscribers.values() {
+            subscriber.mailbox.close();
         }
     }
 }
@@ -140,30 +113,12 @@ pub(super) struct MemoryOpen {
 #[async_trait]
 impl OpenSubscription for MemoryOpen {
     async fn drain(&mut self, into: &mut Vec<BarMessage>) -> Result<(), Closed> {
-        loop {
-            {
-                let mut waiting = lock(&self.mailbox.waiting);
-                if waiting.bars.poll_drain(into) {
-                    return Ok(());
-                }
-                if waiting.closed {
-                    return Err(Closed);
-                }
-            }
-            // A wake between the look and this wait is kept by the Notify; one that a dropped call
-            // swallowed is made good by looking first.
-            self.mailbox.arrived.notified().await;
-        }
+        self.mailbox.drain(into).await
     }
 }
 
 impl Drop for MemoryOpen {
     fn drop(&mut self) {
-        lock(&self.bars.state).mailboxes.remove(&self.id);
+        lock(&self.bars.state).subscribers.remove(&self.id);
     }
-}
-
-/// No holder panics with the data half changed, so a poisoned lock still guards sound data.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

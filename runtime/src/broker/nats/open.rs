@@ -8,7 +8,6 @@ use async_nats::Subscriber;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use serde_json::json;
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::{Subject, SubjectFilter};
@@ -16,9 +15,11 @@ use wire::{Subject, SubjectFilter};
 use super::closes::decode;
 use super::pull::{Pull, Pulled};
 use super::session::{RequestError, Session};
-use super::shared::{Shared, lock};
+use super::shared::Shared;
+use crate::broker::mailbox::Mailbox;
 use crate::broker::newest::Newest;
 use crate::broker::{BarMessage, Closed, OpenSubscription};
+use crate::lock::lock;
 
 /// How long the stream of last values is listened to beside what comes live: it takes bars in after they have been
 /// sent on, so that a bar of just before the subscription may come to it later than we ask.
@@ -31,21 +32,6 @@ const SNAPSHOT_MAX: Duration = Duration::from_secs(3);
 /// the benchmarks run.
 const SUBJECTS_MAX: usize = 100_000;
 
-/// What the reader has not taken yet.
-#[derive(Debug)]
-pub(super) struct Mailbox {
-    waiting: Mutex<Waiting>,
-    arrived: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    bars: Newest,
-    /// The newest place that was put in for each subject, so that none goes backwards after it was taken.
-    places: HashMap<Subject, (i64, u64, u64)>,
-    closed: bool,
-}
-
 /// The reader's end. Dropping it ends the task.
 pub(super) struct NatsOpen {
     mailbox: Arc<Mailbox>,
@@ -57,6 +43,8 @@ pub(super) struct Filling {
     shared: Arc<Shared>,
     filter: SubjectFilter,
     mailbox: Arc<Mailbox>,
+    /// The newest place that was put in for each subject, so that none goes backwards after it was taken.
+    places: Mutex<HashMap<Subject, (i64, u64, u64)>>,
     gone: CancellationToken,
 }
 
@@ -68,10 +56,7 @@ pub(super) struct Sources {
 
 /// Both ends of a subscription.
 pub(super) fn ends(shared: Arc<Shared>, filter: SubjectFilter) -> (NatsOpen, Filling) {
-    let mailbox = Arc::new(Mailbox {
-        waiting: Mutex::default(),
-        arrived: Notify::new(),
-    });
+    let mailbox = Arc::new(Mailbox::new(Newest::default()));
     let gone = CancellationToken::new();
     let reader = NatsOpen {
         mailbox: Arc::clone(&mailbox),
@@ -81,6 +66,7 @@ pub(super) fn ends(shared: Arc<Shared>, filter: SubjectFilter) -> (NatsOpen, Fil
         shared,
         filter,
         mailbox,
+        places: Mutex::default(),
         gone,
     };
     (reader, filling)
@@ -89,58 +75,13 @@ pub(super) fn ends(shared: Arc<Shared>, filter: SubjectFilter) -> (NatsOpen, Fil
 #[async_trait]
 impl OpenSubscription for NatsOpen {
     async fn drain(&mut self, into: &mut Vec<BarMessage>) -> Result<(), Closed> {
-        loop {
-            {
-                let mut waiting = lock(&self.mailbox.waiting);
-                if waiting.bars.poll_drain(into) {
-                    return Ok(());
-                }
-                if waiting.closed {
-                    return Err(Closed);
-                }
-            }
-            // A wake between the look and this wait is kept by the Notify; one that a dropped call
-            // swallowed is made good by looking first.
-            self.mailbox.arrived.notified().await;
-        }
-    }
-}
-
-impl Mailbox {
-    /// Puts in what is newer than what was put in before.
-    fn put(&self, shared: &Shared, bars: &[BarMessage]) {
-        let mut waiting = lock(&self.waiting);
-        let Waiting {
-            bars: kept, places, ..
-        } = &mut *waiting;
-        let mut any = false;
-        let full = places.len() >= SUBJECTS_MAX;
-        for message in bars {
-            let order = message.bar.open_order();
-            match places.get_mut(&message.subject) {
-                Some(place) if *place >= order => continue,
-                Some(place) => *place = order,
-                None if full => {
-                    shared.counts.error("open", "too_many_subjects");
-                    continue;
-                }
-                None => {
-                    places.insert(message.subject.clone(), order);
-                }
-            }
-            any |= kept.handle_bar(message);
-        }
-        drop(waiting);
-        if any {
-            self.arrived.notify_one();
-        }
+        self.mailbox.drain(into).await
     }
 }
 
 impl Drop for Filling {
     fn drop(&mut self) {
-        lock(&self.mailbox.waiting).closed = true;
-        self.mailbox.arrived.notify_one();
+        self.mailbox.close();
     }
 }
 
@@ -183,7 +124,7 @@ impl Filling {
         let snapshot = timeout(SNAPSHOT_MAX, self.snapshot(session)).await;
         match snapshot.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
             Ok((pull, bars)) => {
-                self.mailbox.put(&self.shared, &bars);
+                self.put_newer(&bars);
                 Some((pull, until))
             }
             Err(why) => {
@@ -242,9 +183,31 @@ impl Filling {
         }
     }
 
+    /// Puts in what is newer than what was put in before.
+    fn put_newer(&self, bars: &[BarMessage]) {
+        let mut places = lock(&self.places);
+        let full = places.len() >= SUBJECTS_MAX;
+        let newer = bars.iter().filter(|message| {
+            let order = message.bar.open_order();
+            match places.get_mut(&message.subject) {
+                Some(place) if *place >= order => return false,
+                Some(place) => *place = order,
+                None if full => {
+                    self.shared.counts.error("open", "too_many_subjects");
+                    return false;
+                }
+                None => {
+                    places.insert(message.subject.clone(), order);
+                }
+            }
+            true
+        });
+        self.mailbox.put(newer);
+    }
+
     fn put(&self, message: &async_nats::Message) {
         if let Some(bar) = decode(&self.shared, "open", message) {
-            self.mailbox.put(&self.shared, std::slice::from_ref(&bar));
+            self.put_newer(std::slice::from_ref(&bar));
         }
     }
 }

@@ -21,7 +21,7 @@ use super::error::{NatsError, Trouble, VERSION_NEEDED};
 use super::metrics::Counts;
 use super::names::Names;
 use super::options::NatsOptions;
-use super::shared::lock;
+use crate::lock::lock;
 
 /// How often the server is asked for a sign of life; three without an answer end the connection. The client's own
 /// minute would leave a cut-off owner in the dark for three.

@@ -1,7 +1,7 @@
 //! What the broker, its link and its subscriptions share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -15,6 +15,7 @@ use super::names::Names;
 use super::options::NatsOptions;
 use super::session::Session;
 use crate::broker::BarMessage;
+use crate::lock::lock;
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -128,9 +129,4 @@ impl Shared {
         };
         bars.iter().filter(|message| keep(message)).collect()
     }
-}
-
-/// No holder panics with the data half changed, so a poisoned lock still guards sound data.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
