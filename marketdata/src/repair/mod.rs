@@ -13,10 +13,7 @@ mod budgets;
 /// One HTTP request.
 mod http;
 
-/// Which symbols a venue has. Pure.
-pub mod survey;
-
-/// Who asks it that.
+/// Which symbols a venue has.
 mod surveyor;
 
 /// The task.
