@@ -10,6 +10,9 @@ pub mod plan;
 /// Budgets that are shared.
 mod budgets;
 
+/// How fast one venue may be asked. Pure.
+pub mod pace;
+
 /// One HTTP request.
 mod http;
 
@@ -20,6 +23,6 @@ mod surveyor;
 mod task;
 
 pub use budgets::{RestBudget, RestBudgets};
-pub use plan::RepairRequest;
+pub use plan::{RepairRequest, ToRepairer};
 pub use surveyor::{Unasked, unknown_symbols};
 pub use task::{REQUESTS_LEN, Repairer, requests};

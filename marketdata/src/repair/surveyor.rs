@@ -47,8 +47,7 @@ pub async fn unknown_symbols(
     let answer = match base.answer(&page.path).await {
         Ok(answer) => answer,
         Err(Failure::TooMany(wait_ms)) => {
-            let until_ms = budget.now_ms().saturating_add(wait_ms.unwrap_or(0));
-            budget.with(|it| it.hold_until(until_ms));
+            budget.with(|it| it.handle_too_many(budget.now_ms(), wait_ms));
             return Err(Unasked::TooMany);
         }
         Err(_) => return Err(Unasked::NoAnswer),
