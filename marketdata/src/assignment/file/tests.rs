@@ -212,6 +212,20 @@ async fn at_the_start_they_are_taken_and_told() {
     tasks.run_until_stopped(LOOK_EVERY).await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn at_the_start_no_answer_is_waited_for() {
+    // Nobody accepts what is connected.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let mut rig = Rig::new();
+    rig.write(at(&address, 5, &[MANY]).as_bytes());
+    tokio::select! {
+        biased;
+        () = rig.file.look(Instant::now()) => panic!("the venue has answered"),
+        taken = rig.taken.wait_for(Option::is_some) => assert!(taken.is_ok()),
+    }
+}
+
 #[tokio::test]
 async fn a_venue_that_does_not_answer_takes_no_denial_back() {
     let (tasks, stop) = Tasks::new("test");
