@@ -137,7 +137,8 @@ impl Repairer {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use std::io::ErrorKind;
+    use std::net::TcpListener;
 
     use super::*;
     use crate::aggregate::Missing;
@@ -148,8 +149,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_released_before_its_turn_is_not_asked_for() {
-        // Nobody accepts what is connected, so that a page would fail, and the hole be ended.
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let rest = format!("http://{}", listener.local_addr().unwrap());
         let venue = Arc::new(BinanceSpot::new(&["BTC-USDT".parse().unwrap()]).unwrap());
         let budget = RestBudget::new(venue.as_ref());
@@ -179,5 +180,8 @@ mod tests {
         drop(ask);
         repairer.run(Shutdown::new()).await;
         assert_eq!(inbox.recv().await, None);
+        // Nobody has connected.
+        let connected = listener.accept().map_err(|error| error.kind());
+        assert_eq!(connected.err(), Some(ErrorKind::WouldBlock));
     }
 }
