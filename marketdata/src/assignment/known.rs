@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::Instant;
 use wire::assignment::AssignedSource;
 use wire::{Assignment, Instrument, Symbol};
 
@@ -13,7 +12,7 @@ use super::endpoints;
 use crate::repair::{RestBudgets, Unasked, unknown_symbols};
 use crate::venue;
 
-/// How long all venues may take. One that is away must not keep an assignment from being taken: it may be the one that
+/// How long venues may take, all at the same time. One that is away must not keep an assignment from being taken: it may be the one that
 /// moves its instruments to a process that reaches it.
 const ASK_MAX: Duration = Duration::from_secs(10);
 
@@ -24,12 +23,11 @@ pub(super) async fn ask(
     added: &[Instrument],
     budgets: &RestBudgets,
 ) -> Said {
-    let until = Instant::now() + ASK_MAX;
     let asks = assignment.sources().iter().filter_map(|source| {
         let of = added.iter().filter(|it| it.venue == source.venue);
         let symbols: Vec<Symbol> = of.map(|it| it.symbol.clone()).collect();
-        (!symbols.is_empty()).then(|| async move {
-            let asked = tokio::time::timeout_at(until, of_source(source, &symbols, budgets));
+        (!symbols.is_empty()).then_some(async move {
+            let asked = tokio::time::timeout(ASK_MAX, of_source(source, &symbols, budgets));
             let answer = asked.await.unwrap_or(Err(Unasked::NoAnswer));
             (source, symbols, answer)
         })
