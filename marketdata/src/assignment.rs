@@ -6,22 +6,32 @@ use std::sync::Arc;
 use wire::assignment::{AssignedEndpoints, AssignedSource, Difference};
 use wire::{Assignment, AssignmentError, Instrument, ShardId, Symbol};
 
+use self::denied::Denied;
 use crate::listing::{self, Listed};
 use crate::options::ConfigError;
 use crate::venue::{self, AdapterError, Endpoints};
 
+/// What venues have denied.
+mod denied;
+
 /// The file, read again and again.
 mod file;
+
+/// Which generations are in force elsewhere.
+mod in_log;
 
 /// Whether its venues have its symbols.
 mod known;
 
+pub use denied::Said;
 pub use file::{ASK_AGAIN_EVERY, AssignmentFile, AssignmentMetrics, LOOK_EVERY};
+pub use in_log::InLog;
 
 /// Holds the assignment in force, and judges what the file says against it.
 #[derive(Debug, Default)]
 pub struct Judge {
     in_force: Option<Arc<Assignment>>,
+    denied: Denied,
     /// What was seen last, so that it is judged once however often it is read.
     seen: Seen,
 }
@@ -41,7 +51,8 @@ enum Seen {
 pub enum Verdict {
     /// Nothing: it says what it said before.
     Same,
-    /// This one may be taken, if its venues have what it adds: [`Judge::handle_asked`].
+    /// This one may be taken: at once where nothing is in force, by [`Judge::handle_taken`], else if its venues do not
+    /// deny what it adds, see [`Judge::handle_asked`].
     Usable(Arc<Assignment>, Difference),
     /// What was in force stays so, if anything was. To be told and counted.
     Refused(Refusal),
@@ -181,21 +192,28 @@ impl Judge {
         }
     }
 
-    /// The venues of a usable one were asked, as far as they could be: those of its symbols that they say they have
-    /// not. It is in force from now on if there are none.
+    /// Venues were asked for what a usable one adds, and said this. It is in force from now on if none of it stands
+    /// denied.
     ///
     /// # Errors
-    /// When there are some: what was in force stays so.
+    /// When something does: what was in force stays so.
     pub fn handle_asked(
         &mut self,
-        assignment: Arc<Assignment>,
-        unknown: Vec<Instrument>,
+        assignment: &Arc<Assignment>,
+        added: &[Instrument],
+        said: &Said,
     ) -> Result<(), Refusal> {
+        let unknown = self.denied.handle_said(added, said);
         if unknown.is_empty() {
-            self.in_force = Some(assignment);
+            self.handle_taken(Arc::clone(assignment));
             return Ok(());
         }
         Err(Refusal::UnknownSymbols(unknown))
+    }
+
+    /// A usable one is in force from now on, whatever its venues say: nothing else is, or another process has it.
+    pub fn handle_taken(&mut self, assignment: Arc<Assignment>) {
+        self.in_force = Some(assignment);
     }
 
     /// What the file says is to be judged again, though it says nothing new: a venue may have listed what it had not.

@@ -8,6 +8,7 @@ use runtime::backoff;
 use runtime::telemetry::Tracer;
 use wire::{Instrument, Interval, Scope, ShardCount, ShardId, Symbol, Venue};
 
+use crate::assignment::InLog;
 use crate::clock::STEP_MAX_MS;
 use crate::owner;
 use crate::repair::RestBudgets;
@@ -41,6 +42,8 @@ pub struct Options {
     /// What they may be asked, by all that ask in this process: repairs of every generation of the assignment, and
     /// whoever asks which symbols there are.
     pub rest_budgets: RestBudgets,
+    /// Told which assignments the log of closes shows, for whoever judges those that come.
+    pub in_log: InLog,
     /// The feed's place on the bus.
     pub scope: Scope,
     /// How patient connections are.
@@ -149,6 +152,7 @@ impl Options {
             instance: "standalone".to_owned(),
             repair: false,
             rest_budgets: RestBudgets::default(),
+            in_log: InLog::default(),
             // Alone, it waits for nobody.
             ownership: Ownership {
                 unlevel_wait: Duration::ZERO,

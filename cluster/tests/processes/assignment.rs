@@ -158,6 +158,69 @@ async fn symbols_that_a_venue_has_not_are_kept_out() {
     goes_on(&client).await;
 }
 
+/// One that was delisted since must not keep a process from starting.
+#[tokio::test]
+async fn at_the_start_unknown_symbols_are_taken_and_told() {
+    if !built() {
+        return;
+    }
+    let mut feed = Feed::start().await;
+    let client = feed.client();
+    goes_on(&client).await;
+    let rest = format!("http://{}/binance-spot", feed.exchange);
+    let text = with_unknown(&feed, 6, false, &rest);
+    let path = feed.place.replace("other.json", &text);
+    // Another process of the shard, with nothing in force.
+    let mut other = feed.place.marketdata(&feed.nats.url(), &path, &[]);
+    other.ready().await;
+    let unknown = "assignment_unknown_symbols_total";
+    other.metric_is(unknown, 1).await;
+    let told = other.lines("the first assignment is taken as it is");
+    assert!(told[0].contains("binance-spot/NOSUCH-USDT"), "{told:?}");
+    assert_eq!(other.metric("assignment_generation").await, 6);
+    let refused = "assignment_refused_total{reason=\"unknown_symbols\"}";
+    assert_eq!(other.metric(refused).await, 0);
+    // The first refuses the same, as long as nobody has put it into force.
+    refuse(&mut feed, "unknown_symbols", &text, "NOSUCH-USDT").await;
+    // It goes, and the other takes over.
+    feed.marketdata = other;
+    goes_on(&client).await;
+}
+
+/// What a standby refuses while another process of the shard has it in force would keep it from taking over for ever.
+#[tokio::test]
+async fn what_another_process_has_in_force_is_taken_after_all() {
+    if !built() {
+        return;
+    }
+    let mut feed = Feed::start().await;
+    let client = feed.client();
+    goes_on(&client).await;
+    let path = feed
+        .place
+        .replace("other.json", assignment(feed.exchange, 5).as_bytes());
+    let mut standby = feed.place.marketdata(&feed.nats.url(), &path, &[]);
+    standby.ready().await;
+    let rest = format!("http://{}/binance-spot", feed.exchange);
+    let denied = with_unknown(&feed, 6, false, &rest);
+    feed.place.replace("other.json", &denied);
+    let refused = "assignment_refused_total{reason=\"unknown_symbols\"}";
+    standby.metric_is(refused, 1).await;
+    assert_eq!(standby.metric("assignment_generation").await, 5);
+    // The owner cannot ask, and takes it.
+    let believed = with_unknown(&feed, 6, false, NOWHERE);
+    feed.place.replace("assignment.json", &believed);
+    feed.marketdata.metric_is("assignment_generation", 6).await;
+    standby.metric_is("assignment_generation", 6).await;
+    assert_eq!(standby.lines("assignment taken after all").len(), 1);
+    assert_eq!(standby.metric(refused).await, 1);
+    // The owner dies, and the standby is let in.
+    feed.marketdata = standby;
+    let active = "shard_role{shard=\"0\",role=\"active\"}";
+    feed.marketdata.metric_is(active, 1).await;
+    goes_on(&client).await;
+}
+
 /// Where nobody answers for the venues' listings.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
@@ -219,10 +282,6 @@ async fn at_the_start_a_good_one_is_waited_for() {
         (
             &assignment(exchange, 9).replace("binance-spot", "nowhere")[..],
             "unusable",
-        ),
-        (
-            &assignment(exchange, 9).replace("BTC-USDT", "NOSUCH-USDT")[..],
-            "unknown_symbols",
         ),
     ] {
         place.replace("assignment.json", text.as_bytes());

@@ -126,6 +126,13 @@ impl Tape {
             .or(self.forgotten_id)
     }
 
+    /// The price of the last trade, or the one before the first.
+    #[must_use]
+    pub fn last_price(&self) -> Option<Price> {
+        let last = self.executions.back();
+        last.map_or(self.reference, |last| Some(last.trade.price))
+    }
+
     /// The last trade that stands at or before the position.
     #[must_use]
     pub fn last_at(&self, position: u64) -> Option<&Execution> {

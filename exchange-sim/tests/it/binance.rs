@@ -1,6 +1,6 @@
 //! Binance spot, as a raw client sees it.
 
-use exchange_sim::Kind;
+use exchange_sim::{Kind, Options, StartWhen};
 use serde_json::Value;
 
 use crate::support::{Sim, generate, json, max};
@@ -150,13 +150,24 @@ async fn binance_rest_refuses_as_the_exchange_does() {
     check("klines?symbol=BTCUSDT&interval=7m", 400, -1120).await;
     check("historicalTrades?symbol=BTCUSDT&limit=x", 400, -1100).await;
     check("nothing", 404, -1000).await;
-    let info = json(
-        &sim.get("/binance-spot/api/v3/exchangeInfo?symbol=BTCUSDT")
-            .await
-            .2,
-    );
-    assert_eq!(info["symbols"][0]["filters"][0]["tickSize"], "0.01000000");
-    assert_eq!(info["symbols"][0]["baseAsset"], "BTC");
+    check("ticker/price?symbol=XXXUSDT", 400, -1121).await;
+    sim.stop().await;
+}
+
+#[tokio::test]
+async fn binance_lists_every_symbol_with_its_last_price() {
+    let symbols = ["BTC-USDT", "ETH-USDT"].map(|symbol| (Kind::BinanceSpot, symbol));
+    let manually = |options: &mut Options| options.start_when = StartWhen::Manually;
+    let sim = Sim::start(generate(&symbols, 10), manually).await;
+    let path = "/binance-spot/api/v3/ticker/price";
+    let rows = json(&sim.get(path).await.2);
+    let names = rows.as_array().unwrap().iter().map(|row| &row["symbol"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["BTCUSDT", "ETHUSDT"]);
+    // Before the first trade too there is one.
+    let price: f64 = rows[0]["price"].as_str().unwrap().parse().unwrap();
+    assert!(price > 0.0);
+    let one = json(&sim.get(&format!("{path}?symbol=BTCUSDT")).await.2);
+    assert_eq!(one, rows[0]);
     sim.stop().await;
 }
 

@@ -16,10 +16,10 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::Assignment;
 use wire::assignment::{Difference, FILE_LEN_MAX};
+use wire::{Assignment, Instrument};
 
-use super::{Judge, Reason, Refusal, Verdict, known};
+use super::{InLog, Judge, Reason, Refusal, Verdict, known, names};
 use crate::metrics::Count;
 use crate::repair::RestBudgets;
 
@@ -38,8 +38,20 @@ pub struct AssignmentFile {
     taken: watch::Sender<Option<Arc<Assignment>>>,
     metrics: AssignmentMetrics,
     budgets: RestBudgets,
-    /// When the file is judged again though it says nothing new, and what was told of it.
-    again: Option<(Instant, Refusal)>,
+    in_log: InLog,
+    /// What the file says, if its venues deny some of it.
+    denied: Option<Refused>,
+}
+
+/// A usable assignment that was refused for what its venues say.
+#[derive(Debug)]
+struct Refused {
+    assignment: Arc<Assignment>,
+    difference: Difference,
+    /// Those that its venues deny.
+    refusal: Refusal,
+    /// When they are asked again, though the file says nothing new.
+    again_at: Instant,
 }
 
 /// What is counted of the file. Clones count together.
@@ -47,6 +59,7 @@ pub struct AssignmentFile {
 pub struct AssignmentMetrics {
     refused: Family<RefusedLabel, Count>,
     generation: Gauge<u64, AtomicU64>,
+    unknown: Count,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,6 +81,11 @@ impl AssignmentMetrics {
             "The generation in force; 0 before the first",
             metrics.generation.clone(),
         );
+        registry.register(
+            "assignment_unknown_symbols",
+            "Symbols that were taken although their venues had denied them",
+            metrics.unknown.clone(),
+        );
         metrics
     }
 
@@ -80,12 +98,14 @@ impl AssignmentMetrics {
 impl AssignmentFile {
     /// Watches the file, which need not be there yet. The receiver has `None` until the first assignment is taken:
     /// until then a process is not ready. After that it only ever gets newer ones that can be used. Venues are asked
-    /// for new symbols out of these budgets.
+    /// for new symbols out of these budgets. What they deny is refused, unless nothing is in force or the log shows that
+    /// it is in force elsewhere.
     #[must_use]
     pub fn new(
         path: PathBuf,
         metrics: AssignmentMetrics,
         budgets: RestBudgets,
+        in_log: InLog,
     ) -> (Self, watch::Receiver<Option<Arc<Assignment>>>) {
         let (taken, receiver) = watch::channel(None);
         let file = Self {
@@ -94,7 +114,8 @@ impl AssignmentFile {
             taken,
             metrics,
             budgets,
-            again: None,
+            in_log,
+            denied: None,
         };
         (file, receiver)
     }
@@ -121,7 +142,7 @@ impl AssignmentFile {
 
     /// Reads the file once and hands over what is to be taken.
     async fn look(&mut self, now: Instant) {
-        if self.again.as_ref().is_some_and(|(at, _)| now >= *at) {
+        if self.denied.as_ref().is_some_and(|it| now >= it.again_at) {
             self.judge.handle_again();
         }
         let verdict = match read(&self.path).await {
@@ -129,29 +150,84 @@ impl AssignmentFile {
             Err(error) => self.judge.handle_unreadable(&error.to_string()),
         };
         match verdict {
-            Verdict::Same => {}
-            Verdict::Usable(assignment, difference) => self.ask(now, assignment, &difference).await,
+            Verdict::Same => {
+                self.take_what_is_in_the_log();
+            }
+            Verdict::Usable(assignment, difference) => self.ask(now, assignment, difference).await,
             Verdict::Refused(refusal) => {
-                self.again = None;
+                self.denied = None;
                 self.tell(&refusal);
             }
         }
     }
 
     /// Asks the venues whether they have what is new.
-    async fn ask(&mut self, now: Instant, assignment: Arc<Assignment>, difference: &Difference) {
-        let unknown = known::unknown(&assignment, &difference.added, &self.budgets).await;
-        let before = self.again.take().map(|(_, refusal)| refusal);
-        match self.judge.handle_asked(Arc::clone(&assignment), unknown) {
-            Ok(()) => self.take(assignment, difference),
-            Err(refusal) => {
-                // Told once, however often they are asked.
-                if before.as_ref() != Some(&refusal) {
-                    self.tell(&refusal);
-                }
-                self.again = Some((now + ASK_AGAIN_EVERY, refusal));
-            }
+    async fn ask(&mut self, now: Instant, assignment: Arc<Assignment>, difference: Difference) {
+        let before = self.denied.take();
+        let added = difference.added.iter().map(|(it, _)| it.clone());
+        let added: Vec<Instrument> = added.collect();
+        if self.judge.in_force().is_none() {
+            // It is better than nothing, so that it waits for no answer either.
+            self.judge.handle_taken(Arc::clone(&assignment));
+            self.take(Arc::clone(&assignment), &difference);
+            let said = known::ask(&assignment, &added, &self.budgets).await;
+            self.tell_unknown(&said.lacks);
+            return;
         }
+        let said = known::ask(&assignment, &added, &self.budgets).await;
+        let Err(refusal) = self.judge.handle_asked(&assignment, &added, &said) else {
+            self.take(assignment, &difference);
+            return;
+        };
+        let is_told = before.is_some_and(|before| {
+            before.refusal == refusal && before.assignment.generation() == assignment.generation()
+        });
+        self.denied = Some(Refused {
+            assignment,
+            difference,
+            refusal: refusal.clone(),
+            again_at: now + ASK_AGAIN_EVERY,
+        });
+        // Told once, however often they are asked.
+        if !self.take_what_is_in_the_log() && !is_told {
+            self.tell(&refusal);
+        }
+    }
+
+    /// Takes what was refused for its symbols once the log shows it: to refuse it further would only keep this process
+    /// from what others have taken, whose checkpoints it may not replace. Gives whether it did.
+    fn take_what_is_in_the_log(&mut self) -> bool {
+        let newest = self.in_log.newest();
+        let is_there = |it: &mut Refused| newest >= it.assignment.generation();
+        let Some(refused) = self.denied.take_if(is_there) else {
+            return false;
+        };
+        tracing::warn!(
+            path = %self.path.display(), in_log = newest, error = %refused.refusal,
+            "assignment taken after all: another process of this feed has it in force"
+        );
+        if let Refusal::UnknownSymbols(unknown) = &refused.refusal {
+            self.count_unknown(unknown);
+        }
+        self.judge.handle_taken(Arc::clone(&refused.assignment));
+        self.take(refused.assignment, &refused.difference);
+        true
+    }
+
+    fn tell_unknown(&self, unknown: &[Instrument]) {
+        if unknown.is_empty() {
+            return;
+        }
+        self.count_unknown(unknown);
+        tracing::warn!(
+            path = %self.path.display(), unknown = unknown.len(), symbols = names(unknown),
+            "the first assignment is taken as it is; its venues have not some of its symbols"
+        );
+    }
+
+    fn count_unknown(&self, unknown: &[Instrument]) {
+        let count = u64::try_from(unknown.len()).unwrap_or(u64::MAX);
+        self.metrics.unknown.inc_by(count);
     }
 
     fn take(&self, assignment: Arc<Assignment>, difference: &Difference) {

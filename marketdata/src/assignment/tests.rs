@@ -48,7 +48,7 @@ fn take(judge: &mut Judge, text: &str) -> (Arc<Assignment>, Difference) {
         panic!("not usable: {text}")
     };
     judge
-        .handle_asked(Arc::clone(&assignment), Vec::new())
+        .handle_asked(&assignment, &[], &Said::default())
         .unwrap();
     (assignment, difference)
 }
@@ -205,8 +205,12 @@ fn symbols_that_their_venue_has_not_keep_what_is_in_force() {
     let Verdict::Usable(assignment, difference) = judge.handle_bytes(newer.as_bytes()) else {
         panic!("not usable")
     };
-    let unknown = vec![difference.added[0].0.clone()];
-    let refusal = judge.handle_asked(assignment, unknown).unwrap_err();
+    let added = [difference.added[0].0.clone()];
+    let said = Said {
+        has: Vec::new(),
+        lacks: added.to_vec(),
+    };
+    let refusal = judge.handle_asked(&assignment, &added, &said).unwrap_err();
     assert_eq!(refusal.reason(), Reason::UnknownSymbols);
     assert!(
         refusal.to_string().contains("binance-spot/ETH-USDT"),
@@ -216,7 +220,22 @@ fn symbols_that_their_venue_has_not_keep_what_is_in_force() {
     // Nothing is asked for what was asked for, until it is wanted anew.
     assert_eq!(judge.handle_bytes(newer.as_bytes()), Verdict::Same);
     judge.handle_again();
-    take(&mut judge, &newer);
+    assert!(matches!(
+        judge.handle_bytes(newer.as_bytes()),
+        Verdict::Usable(..)
+    ));
+    // No answer takes the denial back; the venue does.
+    let nothing = Said::default();
+    assert_eq!(
+        judge.handle_asked(&assignment, &added, &nothing),
+        Err(refusal)
+    );
+    let said = Said {
+        has: added.to_vec(),
+        lacks: Vec::new(),
+    };
+    assert_eq!(judge.handle_asked(&assignment, &added, &said), Ok(()));
+    assert_eq!(judge.in_force(), Some(&assignment));
 }
 
 #[test]

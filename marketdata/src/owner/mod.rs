@@ -48,6 +48,7 @@ pub use judge::{Block, Identity};
 pub use lease::{Lease, LeaseAnswer, LeaseCommand, LeaseEvent, LeaseValue};
 pub use ledger::{
     Assigned, CommitOutcome, Counts, Ledger, LedgerCommand, LedgerEvent, Stale, StoredAt,
+    newest_generation,
 };
 pub use machine::{Command, Event, Owner};
 pub use options::Options;

@@ -106,6 +106,7 @@ async fn serve(args: Run) -> ExitCode {
         assignment,
         metrics.register(AssignmentMetrics::new),
         options.rest_budgets.clone(),
+        options.in_log.clone(),
     );
     tasks.spawn("assignment", OnExit::StopAll, file.run(shutdown.clone()));
     tasks.spawn_to_the_end("ready", OnExit::Log, Arc::clone(&bus).hold_ready(reached));

@@ -5,23 +5,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::budget::Budget;
+use super::pace::Pace;
 use crate::venue::Venue;
 
 /// One venue's. Clones are one.
 #[derive(Debug, Clone)]
 pub struct RestBudget {
-    budget: Arc<Mutex<Budget>>,
+    pace: Arc<Mutex<Pace>>,
     /// By our clock, what is milliseconds zero.
     begun: Instant,
 }
 
 impl RestBudget {
-    /// A full one.
+    /// A full one, without a pause.
     #[must_use]
     pub fn new(venue: &dyn Venue) -> Self {
+        let pace = Pace::new(venue.rest_rate(), 0, fastrand::Rng::new());
         Self {
-            budget: Arc::new(Mutex::new(Budget::new(venue.rest_rate(), 0))),
+            pace: Arc::new(Mutex::new(pace)),
             begun: Instant::now(),
         }
     }
@@ -39,8 +40,8 @@ impl RestBudget {
     }
 
     /// Does something with it, which waits for nothing.
-    pub fn with<T>(&self, act: impl FnOnce(&mut Budget) -> T) -> T {
-        act(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn with<T>(&self, act: impl FnOnce(&mut Pace) -> T) -> T {
+        act(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

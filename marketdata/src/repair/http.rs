@@ -17,7 +17,7 @@ use super::plan::Failure;
 /// How long a request may take in all.
 const REQUEST_MAX: Duration = Duration::from_secs(10);
 
-/// The largest answer that is taken: a thousand trades are 200 KB.
+/// The largest answer that is taken: a thousand trades are 200 KB, all products of Coinbase about 1 MB.
 const BODY_MAX: usize = 4 << 20;
 
 /// `scheme://host:port/prefix`.

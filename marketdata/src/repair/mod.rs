@@ -10,19 +10,19 @@ pub mod plan;
 /// Budgets that are shared.
 mod budgets;
 
+/// How fast one venue may be asked. Pure.
+pub mod pace;
+
 /// One HTTP request.
 mod http;
 
-/// Which symbols a venue has. Pure.
-pub mod survey;
-
-/// Who asks it that.
+/// Which symbols a venue has.
 mod surveyor;
 
 /// The task.
 mod task;
 
 pub use budgets::{RestBudget, RestBudgets};
-pub use plan::RepairRequest;
+pub use plan::{RepairRequest, ToRepairer};
 pub use surveyor::{Unasked, unknown_symbols};
 pub use task::{REQUESTS_LEN, Repairer, requests};

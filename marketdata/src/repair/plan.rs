@@ -8,7 +8,7 @@ use runtime::backoff::{self, Backoff};
 use wire::Trade;
 
 use crate::aggregate::Missing;
-use crate::budget::Budget;
+use crate::repair::pace::Pace;
 use crate::route::{Input, Place};
 use crate::venue::{InstrumentIndex, Page, Venue};
 
@@ -21,6 +21,15 @@ pub struct RepairRequest {
     pub place: Place,
     /// What is missing.
     pub missing: Missing,
+}
+
+/// What a shard tells whoever fills its holes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToRepairer {
+    /// This is to be filled.
+    Fill(RepairRequest),
+    /// The series at this place is carried no more: nothing of it is wanted.
+    Released(Place),
 }
 
 /// Holes that wait, over all instruments of a source. A connection that is lost leaves one an instrument, of a few
@@ -95,6 +104,24 @@ impl Plan {
         }
     }
 
+    /// A shard tells this.
+    pub fn handle_told(&mut self, told: ToRepairer) {
+        match told {
+            ToRepairer::Fill(request) => self.handle_request(request),
+            ToRepairer::Released(place) => self.handle_released(place),
+        }
+    }
+
+    /// Drops the series' holes without a word, since nobody waits for them. What comes of a page that was asked for one
+    /// of them is passed over.
+    pub fn handle_released(&mut self, place: Place) {
+        let is_of = |job: &Job| job.request.place == place;
+        if self.jobs.front().is_some_and(is_of) {
+            self.asked = false;
+        }
+        self.jobs.retain(|job| !is_of(job));
+    }
+
     /// A hole. Where there is no room for it, its shard is told to ask again later.
     pub fn handle_request(&mut self, request: RepairRequest) {
         let (lo, hi) = (request.missing.from_id, request.missing.to_id);
@@ -111,9 +138,9 @@ impl Plan {
         });
     }
 
-    /// What to do now. After [`Step::Send`], [`Plan::handle_page`] or [`Plan::handle_failure`] comes first. The budget
-    /// is the venue's, from which others of this process take too.
-    pub fn poll_step(&mut self, venue: &dyn Venue, budget: &mut Budget, now_ms: u64) -> Step {
+    /// What to do now. After [`Step::Send`], [`Plan::handle_page`] or [`Plan::handle_failure`] comes first. The pace
+    /// is the venue's, which others of this process keep too.
+    pub fn poll_step(&mut self, venue: &dyn Venue, pace: &mut Pace, now_ms: u64) -> Step {
         while let Some(job) = self.jobs.front() {
             let Some(page) = venue.trades_page(job.request.instrument, job.lo, job.hi) else {
                 self.finish();
@@ -122,7 +149,7 @@ impl Plan {
             if now_ms < self.pause_until_ms {
                 return Step::Wait(self.pause_until_ms);
             }
-            return match budget.take(now_ms, page.tokens) {
+            return match pace.take(now_ms, page.tokens) {
                 Ok(()) => {
                     self.asked = true;
                     Step::Send(page.path)
@@ -202,15 +229,15 @@ impl Plan {
     }
 
     /// There is no page. Where the venue was asked too much, nobody asks it for a while.
-    pub fn handle_failure(&mut self, failure: Failure, budget: &mut Budget, now_ms: u64) {
+    pub fn handle_failure(&mut self, failure: Failure, pace: &mut Pace, now_ms: u64) {
         if !std::mem::take(&mut self.asked) {
             return;
         }
         match failure {
             Failure::Unavailable => self.fail(now_ms, None),
             Failure::TooMany(wait_ms) => {
-                budget.hold_until(now_ms.saturating_add(wait_ms.unwrap_or(0)));
-                self.fail(now_ms, wait_ms);
+                let until_ms = pace.handle_too_many(now_ms, wait_ms);
+                self.fail(now_ms, Some(until_ms.saturating_sub(now_ms)));
             }
             Failure::Refused => self.finish(),
         }

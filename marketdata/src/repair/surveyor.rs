@@ -5,7 +5,6 @@ use wire::Symbol;
 use super::budgets::RestBudget;
 use super::http::Base;
 use super::plan::Failure;
-use super::survey::Survey;
 use crate::venue::Venue;
 
 /// Why a venue does not say which symbols it has.
@@ -28,8 +27,9 @@ pub enum Unasked {
     Unclear(u16),
 }
 
-/// Those of the adapter's symbols that the venue has not, in listing order. `rest` is the base address, without a slash
-/// at its end. It waits for its budget and for answers; whoever calls bounds it in time.
+/// Those of the adapter's symbols that the venue has not, in listing order, by one request for all that it has. `rest`
+/// is the base address, without a slash at its end. It waits for its budget and for the answer; whoever calls bounds it
+/// in time.
 ///
 /// # Errors
 /// Why the venue does not say.
@@ -38,35 +38,28 @@ pub async fn unknown_symbols(
     rest: &str,
     budget: &RestBudget,
 ) -> Result<Vec<Symbol>, Unasked> {
-    let mut survey = Survey::new(venue);
-    let Some(mut page) = survey.poll_page(venue) else {
-        return Err(Unasked::Untold);
-    };
+    let page = venue.listing_page().ok_or(Unasked::Untold)?;
     let base = Base::parse(rest).ok_or_else(|| Unasked::Address(rest.to_owned()))?;
-    loop {
-        while let Err(wait_ms) = budget.with(|it| it.take(budget.now_ms(), page.tokens)) {
-            let until = budget.instant(budget.now_ms() + wait_ms.max(1));
-            tokio::time::sleep_until(until).await;
-        }
-        let answer = match base.answer(&page.path).await {
-            Ok(answer) => answer,
-            Err(Failure::TooMany(wait_ms)) => {
-                let until_ms = budget.now_ms().saturating_add(wait_ms.unwrap_or(0));
-                budget.with(|it| it.hold_until(until_ms));
-                return Err(Unasked::TooMany);
-            }
-            Err(_) => return Err(Unasked::NoAnswer),
-        };
-        let listing = venue.decode_listing(answer.status, &answer.body);
-        if !survey.handle_listing(venue, &listing) {
-            return Err(Unasked::Unclear(answer.status));
-        }
-        match survey.poll_page(venue) {
-            Some(next) => page = next,
-            None => break,
-        }
+    while let Err(wait_ms) = budget.with(|it| it.take(budget.now_ms(), page.tokens)) {
+        let until = budget.instant(budget.now_ms() + wait_ms.max(1));
+        tokio::time::sleep_until(until).await;
     }
+    let answer = match base.answer(&page.path).await {
+        Ok(answer) => answer,
+        Err(Failure::TooMany(wait_ms)) => {
+            budget.with(|it| it.handle_too_many(budget.now_ms(), wait_ms));
+            return Err(Unasked::TooMany);
+        }
+        Err(_) => return Err(Unasked::NoAnswer),
+    };
+    let listed = match answer.status {
+        200 => venue.decode_listing(&answer.body),
+        _ => None,
+    };
+    let has = listed.ok_or(Unasked::Unclear(answer.status))?;
     let symbols = venue.symbols();
-    let unknown = survey.unknown().iter();
-    Ok(unknown.map(|&it| symbols.symbol(it).clone()).collect())
+    let lacks = symbols
+        .indices()
+        .filter(|&it| !has.contains(symbols.spelled(it)));
+    Ok(lacks.map(|it| symbols.symbol(it).clone()).collect())
 }

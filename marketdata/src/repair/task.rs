@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::budgets::RestBudget;
 use super::http::Base;
-use super::plan::{Failure, Plan, RepairRequest, Step};
+use super::plan::{Failure, Plan, Step, ToRepairer};
 use crate::route::Input;
 use crate::venue::Venue;
 
@@ -17,7 +17,7 @@ pub const REQUESTS_LEN: usize = 256;
 
 /// The way to a source's repairer.
 #[must_use]
-pub fn requests() -> (mpsc::Sender<RepairRequest>, mpsc::Receiver<RepairRequest>) {
+pub fn requests() -> (mpsc::Sender<ToRepairer>, mpsc::Receiver<ToRepairer>) {
     mpsc::channel(REQUESTS_LEN)
 }
 
@@ -26,7 +26,7 @@ pub fn requests() -> (mpsc::Sender<RepairRequest>, mpsc::Receiver<RepairRequest>
 pub struct Repairer {
     venue: Arc<dyn Venue>,
     base: Option<Base>,
-    requests: mpsc::Receiver<RepairRequest>,
+    requests: mpsc::Receiver<ToRepairer>,
     inboxes: Arc<[mpsc::Sender<Input>]>,
     plan: Plan,
     budget: RestBudget,
@@ -39,7 +39,7 @@ impl Repairer {
     pub fn new(
         venue: Arc<dyn Venue>,
         rest: &str,
-        requests: mpsc::Receiver<RepairRequest>,
+        requests: mpsc::Receiver<ToRepairer>,
         inboxes: Arc<[mpsc::Sender<Input>]>,
         rng: fastrand::Rng,
         budget: RestBudget,
@@ -72,11 +72,13 @@ impl Repairer {
 
     async fn work(&mut self) {
         loop {
+            // Before each page: what is released by then is not asked for.
+            while let Ok(told) = self.requests.try_recv() {
+                self.plan.handle_told(told);
+            }
             let now_ms = self.budget.now_ms();
             let (plan, venue) = (&mut self.plan, self.venue.as_ref());
-            let step = self
-                .budget
-                .with(|budget| plan.poll_step(venue, budget, now_ms));
+            let step = self.budget.with(|pace| plan.poll_step(venue, pace, now_ms));
             self.hand_over().await;
             match step {
                 Step::Send(path) => self.ask(&path).await,
@@ -84,11 +86,11 @@ impl Repairer {
                     let until = self.budget.instant(until_ms);
                     tokio::select! {
                         () = tokio::time::sleep_until(until) => {}
-                        Some(request) = self.requests.recv() => self.plan.handle_request(request),
+                        Some(told) = self.requests.recv() => self.plan.handle_told(told),
                     }
                 }
                 Step::Idle => match self.requests.recv().await {
-                    Some(request) => self.plan.handle_request(request),
+                    Some(told) => self.plan.handle_told(told),
                     None => return,
                 },
             }
@@ -127,8 +129,59 @@ impl Repairer {
                 );
                 let plan = &mut self.plan;
                 self.budget
-                    .with(|budget| plan.handle_failure(failure, budget, now_ms));
+                    .with(|pace| plan.handle_failure(failure, pace, now_ms));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::aggregate::Missing;
+    use crate::repair::RepairRequest;
+    use crate::route::Place;
+    use crate::venue::InstrumentIndex;
+    use crate::venue::binance_spot::BinanceSpot;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_released_before_its_turn_is_not_asked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let rest = format!("http://{}", listener.local_addr().unwrap());
+        let venue = Arc::new(BinanceSpot::new(&["BTC-USDT".parse().unwrap()]).unwrap());
+        let budget = RestBudget::new(venue.as_ref());
+        let (ask, requests) = requests();
+        let (inbox_in, mut inbox) = mpsc::channel(16);
+        let rng = fastrand::Rng::with_seed(1);
+        let inboxes = vec![inbox_in].into();
+        let repairer = Repairer::new(venue, &rest, requests, inboxes, rng, budget);
+        let place = Place {
+            shard: 0,
+            series: 0,
+        };
+        for from_id in [10, 20] {
+            let request = RepairRequest {
+                instrument: InstrumentIndex(0),
+                place,
+                missing: Missing {
+                    from_id,
+                    to_id: from_id,
+                    after_ms: 0,
+                    before_ms: 0,
+                },
+            };
+            ask.try_send(ToRepairer::Fill(request)).unwrap();
+        }
+        ask.try_send(ToRepairer::Released(place)).unwrap();
+        drop(ask);
+        repairer.run(Shutdown::new()).await;
+        assert_eq!(inbox.recv().await, None);
+        // Nobody has connected.
+        let connected = listener.accept().map_err(|error| error.kind());
+        assert_eq!(connected.err(), Some(ErrorKind::WouldBlock));
     }
 }

@@ -122,6 +122,10 @@ impl Shard {
         match answer {
             Answer::Lease(answer) => self.owner.handle_lease(now_ms, answer),
             Answer::Checkpoints(ticket, stored) => {
+                let newest = owner::newest_generation(stored.iter().flatten().flatten());
+                if let Some(newest) = newest {
+                    self.context.options.in_log.handle_generation(newest);
+                }
                 self.owner.handle_checkpoints(now_ms, ticket, stored);
             }
             Answer::Commit(ticket, outcome) => {

@@ -1,11 +1,11 @@
 //! What is asked for of what is missing, and not answered yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use tokio::sync::mpsc;
 
 use super::core::Core;
-use crate::repair::RepairRequest;
+use crate::repair::{RepairRequest, ToRepairer};
 use crate::route::{Input, Place};
 use crate::venue::InstrumentIndex;
 
@@ -18,7 +18,7 @@ pub(crate) struct Ask {
     pub(crate) place: Place,
     /// Which of its source's instruments it is.
     pub(crate) instrument: InstrumentIndex,
-    pub(crate) requests: mpsc::Sender<RepairRequest>,
+    pub(crate) requests: mpsc::Sender<ToRepairer>,
 }
 
 /// The holes of one shard that are being filled.
@@ -28,6 +28,8 @@ pub(super) struct Repairs {
     asks: BTreeMap<u32, Ask>,
     /// How many requests of a series are not answered.
     waiting: BTreeMap<u32, usize>,
+    /// Released, and not told yet: as many as there were series at most.
+    released: VecDeque<Ask>,
 }
 
 impl Repairs {
@@ -37,14 +39,24 @@ impl Repairs {
             .extend(asks.into_iter().map(|ask| (ask.place.series, ask)));
     }
 
-    /// The series is carried no more. Who fills its holes ends when nobody is left to ask.
+    /// The series is carried no more. Who fills its holes drops them, and ends when nobody is left to ask.
     pub(super) fn handle_released(&mut self, series: u32) {
-        self.asks.remove(&series);
         self.waiting.remove(&series);
+        self.released.extend(self.asks.remove(&series));
+        self.tell_released();
+    }
+
+    /// Says what is released, as far as there is room for it now.
+    pub(super) fn tell_released(&mut self) {
+        self.released.retain(|ask| {
+            let told = ask.requests.try_send(ToRepairer::Released(ask.place));
+            matches!(told, Err(mpsc::error::TrySendError::Full(_)))
+        });
     }
 
     /// Asks for what is missing. Where there is no room for a request, it is asked for again later.
     pub(super) fn ask(&mut self, core: &mut Core, now_ms: u64) {
+        self.tell_released();
         if self.asks.is_empty() {
             return;
         }
@@ -61,7 +73,7 @@ impl Repairs {
                 place: ask.place,
                 missing,
             };
-            if ask.requests.try_send(request).is_ok() {
+            if ask.requests.try_send(ToRepairer::Fill(request)).is_ok() {
                 *self.waiting.entry(number).or_default() += 1;
             } else {
                 core.handle_missing_again(series, &missing);

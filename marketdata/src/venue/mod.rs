@@ -76,34 +76,12 @@ pub trait Venue: Send + Sync + fmt::Debug + 'static {
     /// When it, or a trade in it, cannot be read exactly. Nothing of it is to be believed then.
     fn decode_page(&self, body: &[u8]) -> Result<Vec<wire::Trade>, Reason>;
 
-    /// The page that says which of these instruments the venue has, [`Venue::listing_len`] at most; `None` where it
-    /// tells nobody without credentials.
-    fn listing_page(&self, instruments: &[InstrumentIndex]) -> Option<Page>;
+    /// The page that lists all that the venue has; `None` where it tells nobody without credentials.
+    fn listing_page(&self) -> Option<Page>;
 
-    /// How many instruments one such page is asked for; all where it has the whole listing.
-    fn listing_len(&self) -> usize;
-
-    /// What the answer to it says, by its HTTP status and its body.
-    fn decode_listing(&self, status: u16, body: &[u8]) -> Listing;
-}
-
-/// What a venue says of the instruments that it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listing {
-    /// It has these, in its own spelling, and of those that were asked for no other.
-    Has(BTreeSet<String>),
-    /// It has not all of those that were asked for, and does not say which it lacks.
-    Lacks,
-    /// Nothing: another error, or an answer that cannot be read.
-    Unclear,
-}
-
-/// A listing of rows that bear a name. One without any is that of a venue in trouble.
-fn listed(names: Option<BTreeSet<String>>) -> Listing {
-    match names {
-        Some(names) if !names.is_empty() => Listing::Has(names),
-        _ => Listing::Unclear,
-    }
+    /// What such a page of HTTP status 200 lists, in the venue's spelling; `None` where it says nothing: it cannot be
+    /// read, or it lists nothing at all, as a venue in trouble does.
+    fn decode_listing(&self, body: &[u8]) -> Option<BTreeSet<String>>;
 }
 
 /// A request to a venue's REST interface.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use exchange_sim::Kind;
 use marketdata::aggregate::{Closed, Config, Engine, Missing, SeriesIndex};
-use marketdata::repair::{RepairRequest, Repairer, RestBudget, requests};
+use marketdata::repair::{RepairRequest, Repairer, RestBudget, ToRepairer, requests};
 use marketdata::route::{Input, Place};
 use marketdata::venue::{self, Venue};
 use runtime::shutdown::Shutdown;
@@ -22,7 +22,7 @@ struct Asked {
     kind: Kind,
     symbol: Symbol,
     venue: Arc<dyn Venue>,
-    requests: mpsc::Sender<RepairRequest>,
+    requests: mpsc::Sender<ToRepairer>,
     inbox: mpsc::Receiver<Input>,
     tasks: Tasks,
 }
@@ -78,7 +78,7 @@ impl Asked {
             },
             missing,
         };
-        self.requests.send(request).await.unwrap();
+        self.requests.send(ToRepairer::Fill(request)).await.unwrap();
     }
 
     async fn next(&mut self) -> Input {

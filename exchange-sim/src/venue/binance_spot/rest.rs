@@ -1,7 +1,7 @@
 // Pure: Binance's REST answers.
 #![deny(clippy::disallowed_methods)]
 
-use wire::{Interval, Side, Symbol};
+use wire::{Interval, Side};
 
 use super::frames::{fixed8, kline_row};
 use crate::market::Market;
@@ -15,7 +15,7 @@ pub fn weight(path: &str) -> u64 {
         "/api/v3/historicalTrades" => 25,
         "/api/v3/aggTrades" => 4,
         "/api/v3/klines" => 2,
-        "/api/v3/exchangeInfo" => 20,
+        "/api/v3/ticker/price" => 4,
         _ => 1,
     }
 }
@@ -45,7 +45,7 @@ pub fn answer(path: &str, query: Query<'_>, market: &Market, wall_ms: i64) -> An
             r#"{{"serverTime":{}}}"#,
             market.clock_ms().unwrap_or(wall_ms)
         ))),
-        "/api/v3/exchangeInfo" => exchange_info(query, market),
+        "/api/v3/ticker/price" => prices(query, market),
         "/api/v3/historicalTrades" => historical_trades(query, market),
         "/api/v3/aggTrades" => aggregate_trades(query, market),
         "/api/v3/klines" => klines(query, market),
@@ -202,72 +202,15 @@ fn klines(query: Query<'_>, market: &Market) -> Result<Answer, Answer> {
     Ok(Answer::list(rows.map(|row| kline_row(&row))))
 }
 
-/// `{"timezone":"UTC","serverTime":...,"symbols":[{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC",...,
-/// "filters":[{"filterType":"PRICE_FILTER",...},{"filterType":"LOT_SIZE",...}]}]}`
-fn exchange_info(query: Query<'_>, market: &Market) -> Result<Answer, Answer> {
-    let listed: Option<Vec<String>> = match (query.get("symbol"), query.get("symbols")) {
-        (Some(native), _) => Some(vec![native.to_owned()]),
-        (None, Some(list)) => {
-            let list = list
-                .replace("%5B", "[")
-                .replace("%5D", "]")
-                .replace("%22", "\"")
-                .replace("%2C", ",");
-            Some(serde_json::from_str(&list).map_err(|_| illegal("symbols"))?)
-        }
-        (None, None) => None,
+/// `[{"symbol":"LTCBTC","price":"4.00000200"}]`, or one row of it where a symbol is named. The real one costs less then.
+fn prices(query: Query<'_>, market: &Market) -> Result<Answer, Answer> {
+    let row = |tape: &Tape| {
+        let price = tape.last_price().map(fixed8);
+        let price = price.unwrap_or_else(|| fixed8(0));
+        format!(r#"{{"symbol":"{}","price":"{price}"}}"#, tape.native)
     };
-    let symbols = match listed {
-        None => market
-            .tapes
-            .iter()
-            .map(|(symbol, tape)| symbol_info(symbol, tape))
-            .collect::<Vec<_>>(),
-        Some(natives) => natives
-            .iter()
-            .map(|native| {
-                market
-                    .by_native(native)
-                    .map(|(symbol, tape)| symbol_info(symbol, tape))
-            })
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(invalid_symbol)?,
-    };
-    Ok(Answer::ok(format!(
-        concat!(
-            r#"{{"timezone":"UTC","serverTime":{},"rateLimits":[{{"rateLimitType":"REQUEST_WEIGHT","#,
-            r#""interval":"MINUTE","intervalNum":1,"limit":6000}}],"exchangeFilters":[],"symbols":[{}]}}"#
-        ),
-        market.clock_ms().unwrap_or(0),
-        symbols.join(","),
-    )))
-}
-
-fn symbol_info(symbol: &Symbol, tape: &Tape) -> String {
-    let step = |decimals: u32| {
-        fixed8(if decimals == 0 {
-            "1".to_owned()
-        } else {
-            format!("0.{:0>1$}", 1, decimals as usize)
-        })
-    };
-    let (tick, lot) = (
-        step(tape.listing.tick_decimals),
-        step(tape.listing.lot_decimals),
-    );
-    format!(
-        concat!(
-            r#"{{"symbol":"{}","status":"TRADING","baseAsset":"{}","baseAssetPrecision":8,"quoteAsset":"{}","#,
-            r#""quotePrecision":8,"quoteAssetPrecision":8,"isSpotTradingAllowed":true,"filters":["#,
-            r#"{{"filterType":"PRICE_FILTER","minPrice":"{}","maxPrice":"1000000.00000000","tickSize":"{}"}},"#,
-            r#"{{"filterType":"LOT_SIZE","minQty":"{}","maxQty":"92233720368.00000000","stepSize":"{}"}}]}}"#
-        ),
-        tape.native,
-        symbol.base(),
-        symbol.quote(),
-        tick,
-        tick,
-        lot,
-        lot,
-    )
+    match query.get("symbol") {
+        Some(_) => tape(query, market).map(|tape| Answer::ok(row(tape))),
+        None => Ok(Answer::list(market.tapes.values().map(row))),
+    }
 }

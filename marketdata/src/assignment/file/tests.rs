@@ -23,8 +23,12 @@ impl Rig {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("assignment.json");
-        let (file, taken) =
-            AssignmentFile::new(path, AssignmentMetrics::default(), RestBudgets::default());
+        let (file, taken) = AssignmentFile::new(
+            path,
+            AssignmentMetrics::default(),
+            RestBudgets::default(),
+            InLog::default(),
+        );
         Self {
             folder,
             file,
@@ -159,37 +163,114 @@ async fn exchange(tasks: &Tasks, shutdown: Shutdown) -> String {
     address
 }
 
+/// A file's text of this generation, with the exchange at the address.
+fn at(address: &str, generation: u64, sources: &[(&str, &[&str])]) -> String {
+    text(generation, sources).replace("127.0.0.1:9/", &format!("{address}/"))
+}
+
+const MANY: (&str, &[&str]) = ("binance-spot", &["BTC-USDT", "NOSUCH-USDT", "ETH-USDT"]);
+const UNKNOWN: Reason = Reason::UnknownSymbols;
+
 #[tokio::test]
 async fn symbols_that_a_venue_has_not_are_kept_out() {
     let (tasks, stop) = Tasks::new("test");
     let address = exchange(&tasks, stop.clone()).await;
-    let at = |generation, sources: &[(&str, &[&str])]| {
-        text(generation, sources).replace("127.0.0.1:9/", &format!("{address}/"))
-    };
+    let at = |generation, sources: &[(&str, &[&str])]| at(&address, generation, sources);
     let mut rig = Rig::new();
-    let unknown = Reason::UnknownSymbols;
-    let many = ("binance-spot", &["BTC-USDT", "NOSUCH-USDT", "ETH-USDT"][..]);
-    // At the start it is waited for a better one.
-    rig.write(at(5, &[many]).as_bytes());
-    assert_eq!(rig.look(unknown).await, (None, 1));
-    assert_eq!(rig.look(unknown).await, (None, 1));
     rig.write(at(6, &[BTC]).as_bytes());
-    assert_eq!(rig.look(unknown).await, (Some(6), 1));
-    rig.write(at(7, &[many]).as_bytes());
-    assert_eq!(rig.look(unknown).await, (Some(6), 2));
+    assert_eq!(rig.look(UNKNOWN).await, (Some(6), 0));
+    rig.write(at(7, &[MANY]).as_bytes());
+    assert_eq!(rig.look(UNKNOWN).await, (Some(6), 1));
     let products = ("coinbase", &["BTC-USD", "NOSUCH-USD"][..]);
     rig.write(at(8, &[BTC, products]).as_bytes());
-    assert_eq!(rig.look(unknown).await, (Some(6), 3));
+    assert_eq!(rig.look(UNKNOWN).await, (Some(6), 2));
     // What a venue has is taken; and of one that tells nobody, or is away, everything.
     let signed = ("coinbase-advanced", &["NOSUCH-USD"][..]);
     let both = ("binance-spot", &["BTC-USDT", "ETH-USDT"][..]);
     rig.write(at(9, &[both, ("coinbase", &["BTC-USD"]), signed]).as_bytes());
-    assert_eq!(rig.look(unknown).await, (Some(9), 3));
-    rig.write(text(10, &[many]).as_bytes());
-    assert_eq!(rig.look(unknown).await, (Some(10), 3));
+    assert_eq!(rig.look(UNKNOWN).await, (Some(9), 2));
+    rig.write(text(10, &[MANY]).as_bytes());
+    assert_eq!(rig.look(UNKNOWN).await, (Some(10), 2));
     // It is in force now, and not asked for again.
-    rig.write(at(11, &[many]).as_bytes());
-    assert_eq!(rig.look(unknown).await, (Some(11), 3));
+    rig.write(at(11, &[MANY]).as_bytes());
+    assert_eq!(rig.look(UNKNOWN).await, (Some(11), 2));
+    assert_eq!(rig.file.metrics.unknown.get(), 0);
+    stop.trigger();
+    tasks.run_until_stopped(LOOK_EVERY).await.unwrap();
+}
+
+/// A symbol that was delisted must not keep a process from starting.
+#[tokio::test]
+async fn at_the_start_they_are_taken_and_told() {
+    let (tasks, stop) = Tasks::new("test");
+    let address = exchange(&tasks, stop.clone()).await;
+    let mut rig = Rig::new();
+    rig.write(at(&address, 5, &[MANY]).as_bytes());
+    assert_eq!(rig.look(UNKNOWN).await, (Some(5), 0));
+    assert_eq!(rig.file.metrics.unknown.get(), 1);
+    stop.trigger();
+    tasks.run_until_stopped(LOOK_EVERY).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_start_no_answer_is_waited_for() {
+    // Nobody accepts what is connected.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let mut rig = Rig::new();
+    rig.write(at(&address, 5, &[MANY]).as_bytes());
+    let now = tokio::time::interval(LOOK_EVERY).tick().await;
+    tokio::select! {
+        biased;
+        () = rig.file.look(now) => panic!("the venue has answered"),
+        taken = rig.taken.wait_for(Option::is_some) => assert!(taken.is_ok()),
+    }
+}
+
+#[tokio::test]
+async fn a_venue_that_does_not_answer_takes_no_denial_back() {
+    let (tasks, stop) = Tasks::new("test");
+    let address = exchange(&tasks, stop.clone()).await;
+    let mut rig = Rig::new();
+    rig.write(at(&address, 6, &[BTC]).as_bytes());
+    rig.look(UNKNOWN).await;
+    rig.write(at(&address, 7, &[MANY]).as_bytes());
+    assert_eq!(rig.look(UNKNOWN).await, (Some(6), 1));
+    // Nobody answers there.
+    rig.write(text(8, &[MANY]).as_bytes());
+    assert_eq!(rig.look(UNKNOWN).await, (Some(6), 2));
+    rig.ahead = ASK_AGAIN_EVERY;
+    assert_eq!(rig.look(UNKNOWN).await, (Some(6), 2));
+    // Once nobody wants it, what was said of it counts no more.
+    rig.write(text(9, &[BTC]).as_bytes());
+    assert_eq!(rig.look(UNKNOWN).await, (Some(9), 2));
+    rig.write(text(10, &[MANY]).as_bytes());
+    assert_eq!(rig.look(UNKNOWN).await, (Some(10), 2));
+    stop.trigger();
+    tasks.run_until_stopped(LOOK_EVERY).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_in_force_elsewhere_is_taken_after_all() {
+    let (tasks, stop) = Tasks::new("test");
+    let address = exchange(&tasks, stop.clone()).await;
+    let mut rig = Rig::new();
+    rig.write(at(&address, 6, &[BTC]).as_bytes());
+    rig.look(UNKNOWN).await;
+    rig.write(at(&address, 8, &[MANY]).as_bytes());
+    for older in [6, 7] {
+        rig.file.in_log.handle_generation(older);
+        assert_eq!(rig.look(UNKNOWN).await, (Some(6), 1));
+    }
+    rig.file.in_log.handle_generation(8);
+    assert_eq!(rig.look(UNKNOWN).await, (Some(8), 1));
+    assert_eq!(rig.file.metrics.unknown.get(), 1);
+    assert_eq!(rig.look(UNKNOWN).await, (Some(8), 1));
+    // One that the log shows when it comes is not refused first.
+    let products = ("coinbase", &["NOSUCH-USD"][..]);
+    rig.file.in_log.handle_generation(9);
+    rig.write(at(&address, 9, &[MANY, products]).as_bytes());
+    assert_eq!(rig.look(UNKNOWN).await, (Some(9), 1));
     stop.trigger();
     tasks.run_until_stopped(LOOK_EVERY).await.unwrap();
 }
@@ -199,21 +280,18 @@ async fn they_are_asked_for_again_and_told_once() {
     let (tasks, stop) = Tasks::new("test");
     let address = exchange(&tasks, stop.clone()).await;
     let mut rig = Rig::new();
-    let unknown = Reason::UnknownSymbols;
-    let content = text(5, &[("coinbase", &["NOSUCH-USD"])]);
-    rig.write(
-        content
-            .replace("127.0.0.1:9/", &format!("{address}/"))
-            .as_bytes(),
-    );
-    assert_eq!(rig.look(unknown).await, (None, 1));
-    let at = |rig: &Rig| rig.file.again.clone().map(|(at, _)| at).unwrap();
+    rig.write(at(&address, 5, &[BTC]).as_bytes());
+    rig.look(UNKNOWN).await;
+    let products = ("coinbase", &["NOSUCH-USD"][..]);
+    rig.write(at(&address, 6, &[BTC, products]).as_bytes());
+    assert_eq!(rig.look(UNKNOWN).await, (Some(5), 1));
+    let at = |rig: &Rig| rig.file.denied.as_ref().map(|it| it.again_at).unwrap();
     let first = at(&rig);
     rig.ahead = ASK_AGAIN_EVERY / 2;
-    assert_eq!(rig.look(unknown).await, (None, 1));
+    assert_eq!(rig.look(UNKNOWN).await, (Some(5), 1));
     assert_eq!(at(&rig), first, "it is not the time yet");
     rig.ahead = ASK_AGAIN_EVERY;
-    assert_eq!(rig.look(unknown).await, (None, 1));
+    assert_eq!(rig.look(UNKNOWN).await, (Some(5), 1));
     assert!(at(&rig) > first, "it was asked");
     stop.trigger();
     tasks.run_until_stopped(LOOK_EVERY).await.unwrap();
@@ -225,11 +303,13 @@ fn names_are_those_of_the_words() {
     let metrics = AssignmentMetrics::new(&mut registry);
     metrics.refused(Reason::Stale).inc();
     metrics.generation.set(7);
+    metrics.unknown.inc_by(3);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     for line in [
         "assignment_refused_total{reason=\"stale\"} 1",
         "assignment_generation 7",
+        "assignment_unknown_symbols_total 3",
     ] {
         assert!(text.contains(line), "{line} is not in {text}");
     }

@@ -180,3 +180,11 @@ impl Ledger {
         })
     }
 }
+
+/// The newest generation that these checkpoints bear, as far as they can be read: whoever wrote one had that assignment
+/// in force.
+#[must_use]
+pub fn newest_generation<'a>(stored: impl IntoIterator<Item = &'a StoredAt>) -> Option<u64> {
+    let read = stored.into_iter().filter_map(|it| it.checkpoint.as_ref());
+    read.map(|checkpoint| checkpoint.generation).max()
+}

@@ -31,6 +31,7 @@ mod outcome;
 mod view;
 
 pub use assigned::{Assigned, Stale};
+pub use look::newest_generation;
 
 /// All instruments of a shard in one process.
 ///

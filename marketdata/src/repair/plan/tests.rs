@@ -55,22 +55,22 @@ fn out(plan: &mut Alone) -> String {
     shown.join(" ")
 }
 
-/// A plan and a budget of its own.
+/// A plan and a pace of its own.
 struct Alone {
     plan: Plan,
-    budget: Budget,
+    pace: Pace,
 }
 
 impl Alone {
     fn new(venue: &dyn Venue) -> Self {
         Self {
             plan: Plan::new(fastrand::Rng::with_seed(1)),
-            budget: Budget::new(venue.rest_rate(), 0),
+            pace: Pace::new(venue.rest_rate(), 0, fastrand::Rng::with_seed(1)),
         }
     }
 
     fn poll_step(&mut self, venue: &dyn Venue, now_ms: u64) -> Step {
-        self.plan.poll_step(venue, &mut self.budget, now_ms)
+        self.plan.poll_step(venue, &mut self.pace, now_ms)
     }
 
     fn handle_request(&mut self, request: RepairRequest) {
@@ -82,7 +82,7 @@ impl Alone {
     }
 
     fn handle_failure(&mut self, failure: Failure, now_ms: u64) {
-        self.plan.handle_failure(failure, &mut self.budget, now_ms);
+        self.plan.handle_failure(failure, &mut self.pace, now_ms);
     }
 }
 
@@ -190,11 +190,50 @@ fn too_many_requests_are_not_met_by_more() {
     // Nor by another's, that takes from the same budget.
     let mut other = Alone {
         plan: Plan::new(fastrand::Rng::with_seed(2)),
-        budget: plan.budget.clone(),
+        pace: plan.pace.clone(),
     };
     other.handle_request(request(20, 24));
     assert_eq!(other.poll_step(&venue, 6_999), Step::Wait(7_000));
     sent(plan.poll_step(&venue, 7_000));
+    // Where the venue does not say for how long, and again each time longer.
+    let mut now_ms = 7_000;
+    for least_ms in [2_000, 4_000] {
+        plan.handle_failure(Failure::TooMany(None), now_ms);
+        other.pace = plan.pace.clone();
+        let Step::Wait(until_ms) = other.poll_step(&venue, now_ms) else {
+            panic!("asked at once")
+        };
+        assert!(until_ms - now_ms >= least_ms, "{now_ms} to {until_ms}");
+        assert_eq!(plan.poll_step(&venue, now_ms), Step::Wait(until_ms));
+        now_ms = until_ms;
+        sent(plan.poll_step(&venue, now_ms));
+    }
+}
+
+#[test]
+fn what_is_released_is_asked_for_no_more() {
+    let (venue, mut plan) = binance();
+    let other = Place {
+        shard: 2,
+        series: 6,
+    };
+    let kept = RepairRequest {
+        place: other,
+        ..request(50, 50)
+    };
+    for request in [request(10, 14), request(20, 24), kept, request(30, 34)] {
+        plan.handle_request(request);
+    }
+    // One is under way: what comes of it is nobody's, and not the next one's.
+    assert!(sent(plan.poll_step(&venue, 0)).contains("fromId=9&"));
+    plan.plan.handle_released(request(10, 14).place);
+    plan.handle_page(trades([9, 10, 11, 12, 13, 14, 15]), 0);
+    plan.handle_failure(Failure::Refused, 0);
+    assert_eq!(out(&mut plan), "");
+    assert!(sent(plan.poll_step(&venue, 0)).contains("fromId=49&"));
+    plan.handle_page(trades([49, 50, 51]), 0);
+    assert_eq!(out(&mut plan), "50 end(50-50)");
+    assert_eq!(plan.poll_step(&venue, 0), Step::Idle);
 }
 
 #[test]

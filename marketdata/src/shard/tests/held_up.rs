@@ -1,7 +1,7 @@
 use runtime::broker::CheckpointWrite;
 
 use super::*;
-use crate::repair::RepairRequest;
+use crate::repair::{RepairRequest, ToRepairer};
 use crate::route::Place;
 
 /// As many ticks, a second apart by both clocks; then a stop.
@@ -25,7 +25,7 @@ fn up(series: u32) -> Input {
 }
 
 /// Where the first series' holes are asked for.
-fn ask() -> (Ask, mpsc::Receiver<RepairRequest>) {
+fn ask() -> (Ask, mpsc::Receiver<ToRepairer>) {
     let (requests, asked) = mpsc::channel(8);
     let ask = Ask {
         place: Place {
@@ -57,6 +57,42 @@ async fn who_fills_the_holes_of_what_is_released_is_let_go() {
         taken,
     });
     shard.act_on_events();
+    // It drops what it was asked for, and then nobody is left to ask.
+    let released = ToRepairer::Released(Place {
+        shard: 0,
+        series: 0,
+    });
+    assert_eq!(asked.try_recv(), Ok(released));
+    let gone = mpsc::error::TryRecvError::Disconnected;
+    assert_eq!(asked.try_recv(), Err(gone));
+}
+
+/// Where there is no room to say so, it is said later.
+#[test]
+fn what_is_released_is_told_when_there_is_room() {
+    let (ask, mut asked) = ask();
+    let place = ask.place;
+    let request = RepairRequest {
+        instrument: ask.instrument,
+        place,
+        missing: crate::aggregate::Missing {
+            from_id: 1,
+            to_id: 2,
+            after_ms: 0,
+            before_ms: 0,
+        },
+    };
+    while ask.requests.try_send(ToRepairer::Fill(request)).is_ok() {}
+    let mut repairs = Repairs::default();
+    repairs.handle_asks(vec![ask]);
+    repairs.handle_released(place.series);
+    let mut told = Vec::new();
+    for _ in 0..9 {
+        told.push(asked.try_recv().unwrap());
+        repairs.tell_released();
+    }
+    assert_eq!(told[..8], [ToRepairer::Fill(request); 8]);
+    assert_eq!(told[8], ToRepairer::Released(place));
     let gone = mpsc::error::TryRecvError::Disconnected;
     assert_eq!(asked.try_recv(), Err(gone));
 }
@@ -101,7 +137,10 @@ async fn a_free_lease_is_taken_at_once_though_something_is_still_being_fetched()
     let (end, ()) = tokio::join!(shard.run(), tick(inbox_in, 8, shutdown));
     assert_eq!(end, Ok(()));
     // It was asked for, and nobody has answered.
-    assert_eq!(asked.try_recv().unwrap().missing.from_id, 2);
+    let ToRepairer::Fill(request) = asked.try_recv().unwrap() else {
+        panic!("nothing was released")
+    };
+    assert_eq!(request.missing.from_id, 2);
     assert!(status.borrow().as_ref().unwrap().is_level);
     assert!(broker.committed.load(Ordering::Relaxed) > 0);
 }
@@ -176,4 +215,44 @@ async fn checkpoints_that_cannot_be_read_hold_up_their_own_instruments_only() {
     assert_eq!(broker.checkpoints(&before).await.unwrap(), stored);
     assert!(broker.committed.load(Ordering::Relaxed) >= 297);
     assert!(status.pending <= 100 + 1, "{}", status.pending);
+}
+
+/// A standby that has refused an assignment learns from the log that another has it in force.
+#[tokio::test(start_paused = true)]
+async fn what_generation_the_log_shows_is_told() {
+    let (inbox_in, inbox) = mpsc::channel(1_024);
+    let symbols = ["BTC-USDT", "ETH-USDT", "SOL-USDT"];
+    let (shard, broker, scope) = shard_of(
+        &symbols,
+        Vec::new(),
+        Vec::new(),
+        inbox,
+        WhenFull::DropNewest,
+    );
+    let under = |symbol, generation: u64| {
+        let write = left(&scope, symbol, "null");
+        let json = String::from_utf8(write.json.to_vec()).unwrap();
+        let bears = format!(r#""generation":{generation}"#);
+        CheckpointWrite {
+            json: json.replace(r#""generation":0"#, &bears).into(),
+            ..write
+        }
+    };
+    let commit = Commit {
+        closes: Vec::new(),
+        // The last one has none yet.
+        checkpoints: vec![under("BTC-USDT", 9), under("ETH-USDT", 6)],
+    };
+    broker.bus.commit(&commit).await.unwrap();
+    let (shutdown, status) = (
+        shard.context.shutdown.clone(),
+        shard.context.status.subscribe(),
+    );
+    let in_log = shard.context.options.in_log.clone();
+    assert_eq!(in_log.newest(), 0);
+    let (end, ()) = tokio::join!(shard.run(), tick(inbox_in, 8, shutdown));
+    assert_eq!(end, Ok(()));
+    assert_eq!(in_log.newest(), 9);
+    let status = status.borrow().clone().unwrap();
+    assert_eq!(status.blocked.get(&owner::Block::Generation), Some(&2));
 }

@@ -11,12 +11,14 @@ mod message;
 /// REST paths and weights.
 pub mod rest;
 
+use std::collections::BTreeSet;
+
 use wire::{Symbol, Trade};
 
 use crate::repair::plan::page_rows;
 
 use super::{
-    DecodeError, Endpoints, InstrumentIndex, Limits, Listing, Page, Rate, Reason, Sink, Symbols,
+    DecodeError, Endpoints, InstrumentIndex, Limits, Page, Rate, Reason, Sink, Symbols,
     SymbolsError, Venue,
 };
 
@@ -110,17 +112,11 @@ impl Venue for BinanceSpot {
         rest::decode_trades(body)
     }
 
-    fn listing_page(&self, instruments: &[InstrumentIndex]) -> Option<Page> {
-        let spelled = instruments.iter().map(|&it| self.symbols.spelled(it));
-        let path = rest::exchange_info(spelled);
-        Some(Page::new(path, rest::EXCHANGE_INFO_WEIGHT))
+    fn listing_page(&self) -> Option<Page> {
+        Some(Page::new(rest::PRICES.to_owned(), rest::PRICES_WEIGHT))
     }
 
-    fn listing_len(&self) -> usize {
-        rest::EXCHANGE_INFO_MAX
-    }
-
-    fn decode_listing(&self, status: u16, body: &[u8]) -> Listing {
-        rest::decode_exchange_info(status, body)
+    fn decode_listing(&self, body: &[u8]) -> Option<BTreeSet<String>> {
+        rest::decode_prices(body)
     }
 }

@@ -1,11 +1,13 @@
 // Pure: Binance's REST paths, their weights, and what the answers say.
 #![deny(clippy::disallowed_methods)]
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use wire::{Side, Trade};
 
 use crate::venue::json::{Text, price, size};
-use crate::venue::{Listing, Rate, Reason, listed};
+use crate::venue::{Rate, Reason};
 
 /// A process's share of the weight that one address may use, which is 6,000 a minute. A burst and what is earned
 /// meanwhile make two of these in a minute, and an owner and its standby behind one address fetch the same: four.
@@ -19,10 +21,8 @@ pub const TRADES_WEIGHT: u32 = 25;
 pub const AGGREGATED_WEIGHT: u32 = 4;
 /// Weight of one [`klines_between`].
 pub const KLINES_WEIGHT: u32 = 2;
-/// Weight of one [`exchange_info`].
-pub const EXCHANGE_INFO_WEIGHT: u32 = 20;
-/// Symbols that one [`exchange_info`] is asked for: some kilobytes each come back.
-pub const EXCHANGE_INFO_MAX: usize = 100;
+/// Weight of [`PRICES`].
+pub const PRICES_WEIGHT: u32 = 4;
 /// Rows in one answer at most.
 pub const ROWS_MAX: u32 = 1_000;
 
@@ -92,48 +92,22 @@ pub fn klines_between(
     )
 }
 
-/// What there is of these symbols. Where one of them is unknown, the whole request is refused.
-#[must_use]
-pub fn exchange_info<'a>(spelled: impl Iterator<Item = &'a str>) -> String {
-    let quoted: Vec<String> = spelled.map(|symbol| format!("%22{symbol}%22")).collect();
-    let symbols = quoted.join("%2C");
-    format!("/api/v3/exchangeInfo?showPermissionSets=false&symbols=%5B{symbols}%5D")
-}
+/// The last price of every symbol, whatever its trading status: some 3,500 rows, 200 KB. `exchangeInfo` of all of them
+/// would be many megabytes, and of some it is refused whole where one is unknown.
+pub const PRICES: &str = "/api/v3/ticker/price";
 
-/// `{"code":-1121,"msg":"Invalid symbol."}`
+/// `{"symbol":"LTCBTC","price":"4.00000200"}`
 #[derive(Debug, Deserialize)]
-struct Refused {
-    code: i64,
-}
-
-/// The code of a request for a symbol that there is not.
-const INVALID_SYMBOL: i64 = -1_121;
-
-/// `{"symbols":[{"symbol":"BTCUSDT","status":"TRADING",…}],…}`. One that is halted is there nonetheless.
-#[derive(Debug, Deserialize)]
-struct ExchangeInfo {
-    symbols: Vec<SymbolInfo>,
-}
-
-#[derive(Debug, Deserialize)]
-struct SymbolInfo {
+struct PriceRow {
     symbol: String,
 }
 
-/// What the answer to [`exchange_info`] says.
+/// The symbols of [`PRICES`]; `None` where there are none, or it cannot be read.
 #[must_use]
-pub fn decode_exchange_info(status: u16, body: &[u8]) -> Listing {
-    match status {
-        200 => {
-            let info: Option<ExchangeInfo> = serde_json::from_slice(body).ok();
-            listed(info.map(|info| info.symbols.into_iter().map(|it| it.symbol).collect()))
-        }
-        400 => match serde_json::from_slice(body) {
-            Ok(Refused { code }) if code == INVALID_SYMBOL => Listing::Lacks,
-            _ => Listing::Unclear,
-        },
-        _ => Listing::Unclear,
-    }
+pub fn decode_prices(body: &[u8]) -> Option<BTreeSet<String>> {
+    let rows: Vec<PriceRow> = serde_json::from_slice(body).ok()?;
+    let names: BTreeSet<String> = rows.into_iter().map(|row| row.symbol).collect();
+    (!names.is_empty()).then_some(names)
 }
 
 #[cfg(test)]
@@ -141,23 +115,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_there_is_and_what_there_is_not() {
-        let path = exchange_info(["BTCUSDT", "ETHUSDT"].into_iter());
-        assert!(path.ends_with("&symbols=%5B%22BTCUSDT%22%2C%22ETHUSDT%22%5D"));
-        let has = br#"{"timezone":"UTC","symbols":[{"symbol":"BTCUSDT","status":"BREAK"}]}"#;
-        let btc = ["BTCUSDT".to_owned()].into();
-        assert_eq!(decode_exchange_info(200, has), Listing::Has(btc));
-        let lacks = br#"{"code":-1121,"msg":"Invalid symbol."}"#;
-        assert_eq!(decode_exchange_info(400, lacks), Listing::Lacks);
-        let other = br#"{"code":-1003,"msg":"Way too much request weight used"}"#;
-        for (status, body) in [
-            (400, &other[..]),
-            (403, b"<html>"),
-            (451, lacks),
-            (200, b"{\"symbols\":[]}"),
-            (200, b"["),
-        ] {
-            assert_eq!(decode_exchange_info(status, body), Listing::Unclear);
+    fn what_there_is() {
+        let body = br#"[{"symbol":"LTCBTC","price":"4.00000200"},{"symbol":"ETHBTC","price":"0.07946600"}]"#;
+        let both = ["LTCBTC".to_owned(), "ETHBTC".to_owned()].into();
+        assert_eq!(decode_prices(body), Some(both));
+        let refused = br#"{"code":-1003,"msg":"Way too much request weight used"}"#;
+        for body in [&refused[..], b"[]", b"{}", b"[{}]", b"", b"<html>"] {
+            assert_eq!(decode_prices(body), None);
         }
     }
 

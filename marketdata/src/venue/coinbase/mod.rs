@@ -11,12 +11,14 @@ mod message;
 /// REST paths and weights.
 pub mod rest;
 
+use std::collections::BTreeSet;
+
 use wire::{Symbol, Trade};
 
 use crate::repair::plan::page_rows;
 
 use super::{
-    DecodeError, Endpoints, InstrumentIndex, Limits, Listing, Page, Rate, Reason, Sink, Symbols,
+    DecodeError, Endpoints, InstrumentIndex, Limits, Page, Rate, Reason, Sink, Symbols,
     SymbolsError, Venue,
 };
 
@@ -102,15 +104,11 @@ impl Venue for Coinbase {
         rest::decode_trades(body)
     }
 
-    fn listing_page(&self, _: &[InstrumentIndex]) -> Option<Page> {
+    fn listing_page(&self) -> Option<Page> {
         Some(Page::new(rest::PRODUCTS.to_owned(), 1))
     }
 
-    fn listing_len(&self) -> usize {
-        usize::MAX
-    }
-
-    fn decode_listing(&self, status: u16, body: &[u8]) -> Listing {
-        rest::decode_products(status, body)
+    fn decode_listing(&self, body: &[u8]) -> Option<BTreeSet<String>> {
+        rest::decode_products(body)
     }
 }

@@ -1,12 +1,14 @@
 // Pure: Coinbase Exchange's REST paths, their budget, and what the answers say.
 #![deny(clippy::disallowed_methods)]
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use wire::{Side, Trade};
 
 use crate::venue::event::shown;
 use crate::venue::json::{Text, price, size, time_ms};
-use crate::venue::{Listing, Rate, Reason, listed};
+use crate::venue::{Rate, Reason};
 
 /// A process's share of the requests that one address may send, which is 10 a second, 15 at once. A burst and what is
 /// earned meanwhile make two of these in a second, and an owner and its standby behind one address fetch the same: four.
@@ -78,7 +80,7 @@ pub fn candles_between(
     format!("/products/{spelled}/candles?granularity={granularity}&start={start_s}&end={end_s}")
 }
 
-/// All products, in one answer.
+/// All products, in one answer of some hundred kilobytes.
 pub const PRODUCTS: &str = "/products";
 
 /// `[{"id":"BTC-USD","status":"online",…}]`. One that is halted is there nonetheless.
@@ -87,14 +89,12 @@ struct Product {
     id: String,
 }
 
-/// What the answer to [`PRODUCTS`] says.
+/// The products of [`PRODUCTS`]; `None` where there are none, or it cannot be read.
 #[must_use]
-pub fn decode_products(status: u16, body: &[u8]) -> Listing {
-    if status != 200 {
-        return Listing::Unclear;
-    }
-    let products: Option<Vec<Product>> = serde_json::from_slice(body).ok();
-    listed(products.map(|products| products.into_iter().map(|it| it.id).collect()))
+pub fn decode_products(body: &[u8]) -> Option<BTreeSet<String>> {
+    let products: Vec<Product> = serde_json::from_slice(body).ok()?;
+    let names: BTreeSet<String> = products.into_iter().map(|it| it.id).collect();
+    (!names.is_empty()).then_some(names)
 }
 
 #[cfg(test)]
@@ -105,9 +105,9 @@ mod tests {
     fn what_there_is() {
         let body = br#"[{"id":"BTC-USD","status":"online"},{"id":"ETH-USD","status":"delisted"}]"#;
         let both = ["BTC-USD".to_owned(), "ETH-USD".to_owned()].into();
-        assert_eq!(decode_products(200, body), Listing::Has(both));
-        for (status, body) in [(404, &body[..]), (200, b"[]"), (200, b"{}"), (200, b"")] {
-            assert_eq!(decode_products(status, body), Listing::Unclear);
+        assert_eq!(decode_products(body), Some(both));
+        for body in [&b"[]"[..], b"{}", b"[{}]", b""] {
+            assert_eq!(decode_products(body), None);
         }
     }
 

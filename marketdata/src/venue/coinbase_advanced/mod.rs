@@ -11,10 +11,12 @@ mod message;
 /// REST paths and weights.
 pub mod rest;
 
+use std::collections::BTreeSet;
+
 use wire::{Symbol, Trade};
 
 use super::{
-    DecodeError, Endpoints, InstrumentIndex, Limits, Listing, Page, Rate, Reason, Sink, Symbols,
+    DecodeError, Endpoints, InstrumentIndex, Limits, Page, Rate, Reason, Sink, Symbols,
     SymbolsError, Venue,
 };
 
@@ -100,15 +102,11 @@ impl Venue for CoinbaseAdvanced {
     }
 
     /// The venue lists its products to those who sign their requests.
-    fn listing_page(&self, _: &[InstrumentIndex]) -> Option<Page> {
+    fn listing_page(&self) -> Option<Page> {
         None
     }
 
-    fn listing_len(&self) -> usize {
-        usize::MAX
-    }
-
-    fn decode_listing(&self, _: u16, _: &[u8]) -> Listing {
-        Listing::Unclear
+    fn decode_listing(&self, _: &[u8]) -> Option<BTreeSet<String>> {
+        None
     }
 }
