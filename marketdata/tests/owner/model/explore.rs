@@ -156,6 +156,7 @@ fn a_crash_beside_a_standby_that_is_behind() {
     };
     let budget = Budget {
         crashes: 1,
+        ticks: 0,
         ..LITTLE
     };
     explore("a crash beside one that is behind", world, budget);
