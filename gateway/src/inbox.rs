@@ -16,7 +16,7 @@ use crate::seats::Seat;
 /// Closes that wait for one shard: at midnight UTC all intervals of a topic close at once, so this is room
 /// for four intervals of 16,000 symbols, or for two thirds of a minute of 1,600 symbols' closes while a
 /// shard is busy. When full the oldest is dropped and counted; clients then get `missed` for it.
-const CLOSES_MAX: usize = 65_536;
+pub(crate) const CLOSES_MAX: usize = 65_536;
 
 /// A socket that has been taken over from HTTP.
 #[derive(Debug)]

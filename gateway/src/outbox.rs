@@ -131,8 +131,8 @@ impl Outbox {
         self.wake_next();
     }
 
-    /// The hub's closes are of another log from now on: owes each that comes, whatever number was next. What had not
-    /// been sent of the old one's is owed no more, as nobody has it.
+    /// The hub's closes are of another log from now on: owes each from its first on, whatever number was next. What had
+    /// not been sent of the old one's is owed no more, as nobody has it.
     pub(crate) fn handle_other_log(&mut self) {
         self.replays.cancel_all();
         for sub in &mut self.subs {

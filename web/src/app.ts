@@ -189,7 +189,7 @@ export class App {
       }
       this.feed.handleBar(message.bar, now);
     } else if (message.op === "missed") {
-      if (this.isSelected(message.topic)) this.feed.handleMissed(message.to, now);
+      if (this.isSelected(message.topic)) this.feed.handleMissed(message.from, message.to, now);
     } else if (message.op === "error") {
       if (message.topic === null || this.isSelected(message.topic)) this.refused = message.message;
     }

@@ -20,11 +20,20 @@ export class Closes {
   }
 
   /**
-   * True when the bar comes from a server that counts anew: an owner's epoch never falls, and a
-   * new owner starts from the newest committed number.
+   * True when the bar comes from a server that counts anew. `held`: where the newest closed bar that
+   * is held starts. A close with a number that has been seen is one of those held, or starts behind
+   * them all: then it is of another count, whatever its epoch, which need not be higher (it follows
+   * from the clock of whoever publishes). An open bar may be an old one where its epoch is not higher;
+   * if it is, its owner starts from the newest committed number.
    */
-  isReset(bar: Bar): boolean {
-    return bar.epoch > this.epoch && (bar.closed ? bar.close_no <= this.seen : bar.close_no < this.seen);
+  isReset(bar: Bar, held: number): boolean {
+    if (bar.closed) return bar.close_no <= this.seen && (bar.start > held || bar.epoch > this.epoch);
+    return bar.epoch > this.epoch && bar.close_no < this.seen;
+  }
+
+  /** True when the server counts anew, and the first numbers of the new count will not come. */
+  isResetBy(missedFrom: number): boolean {
+    return missedFrom === 1 && this.seen >= 1;
   }
 
   /** True when the bar comes from an owner that was not heard before. */

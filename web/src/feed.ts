@@ -121,7 +121,7 @@ export class Feed {
   /** A live bar. Those of other topics (a subscription being left) are ignored. */
   handleBar(bar: Bar, now: number): void {
     if (!this.isOwn(bar)) return;
-    if (this.loaded && this.closes.isReset(bar)) this.startAnew(now);
+    if (this.loaded && this.closes.isReset(bar, this.held.lastClosed(Infinity)?.start ?? -Infinity)) this.startAnew(now);
     // Another owner went on with the topic, or with another history whose numbers have come as far: see which.
     if (this.loaded && this.resumed && this.closes.isNewOwner(bar)) {
       this.resumed = false;
@@ -133,8 +133,9 @@ export class Feed {
     this.checkBehind(bar.closed ? 0 : GRACE_MS, now);
   }
 
-  /** The server says that closes up to `to` will not come on the socket. */
-  handleMissed(to: number, now: number): void {
+  /** The server says that closes from `from` up to `to` will not come on the socket. */
+  handleMissed(from: number, to: number, now: number): void {
+    if (this.loaded && this.closes.isResetBy(from)) this.startAnew(now);
     this.closes.handleKnown(to);
     this.checkBehind(0, now);
   }

@@ -95,7 +95,7 @@ test("a hole between closes, and `missed`, are fetched at once", () => {
   bench.committed = closed(1, 5);
   bench.answer(bench.asked());
   assert.deepEqual([bench.numbers(), bench.feed.closeNo], [upTo(7), 7]);
-  bench.feed.handleMissed(9, 0);
+  bench.feed.handleMissed(8, 9, 0);
   bench.committed = closed(1, 9);
   bench.answer(bench.asked());
   assert.deepEqual([bench.numbers(), bench.feed.closeNo], [upTo(9), 9]);
@@ -103,7 +103,7 @@ test("a hole between closes, and `missed`, are fetched at once", () => {
 
 test("a missed amendment of an old bar is found by reading all that is held", () => {
   const bench = new Bench().loaded(5);
-  bench.feed.handleMissed(7, 0);
+  bench.feed.handleMissed(6, 7, 0);
   bench.committed = [...closed(1, 5), bar(6, { close_no: 7 })];
   bench.committed[1] = bar(2, { rev: 1, close_no: 6, close: "12", completeness: "repaired" });
   bench.answer(bench.asked());
@@ -119,7 +119,7 @@ test("an amendment older than all that is held does not make the page ask for ev
   bench.committed = closed(3, 5);
   bench.feed.handleSubscribed(0);
   bench.answer(bench.asked());
-  bench.feed.handleMissed(6, 0);
+  bench.feed.handleMissed(6, 6, 0);
   let asked = 0;
   for (; asked < 20; asked += 1) {
     bench.now += bench.feed.pollDelay(bench.now) ?? 0;
@@ -152,7 +152,7 @@ test("after a reconnect: what the server says was missed is fetched from the las
   bench.feed.handleDisconnected();
   bench.feed.handleSubscribed(10);
   bench.now = 10;
-  bench.feed.handleMissed(7, 10);
+  bench.feed.handleMissed(6, 7, 10);
   bench.live(bar(8), bar(9));
   const fetch = bench.asked();
   assert.deepEqual([fetch?.kind, fetch?.start], ["since", bar(5).start]);
@@ -205,6 +205,34 @@ test("a server that counts anew replaces what is held", () => {
   bench.answer(bench.asked());
   bench.answer(bench.asked());
   assert.deepEqual(bench.numbers(), [40]);
+});
+
+test("closes of a new count replace what is held whatever their epoch, and one that comes twice does not", () => {
+  for (const epoch of [2, 3, 4]) {
+    const bench = new Bench();
+    bench.committed = closed(1, 5).map((one) => ({ ...one, epoch: 3 }));
+    bench.feed.handleSubscribed(0);
+    bench.answer(bench.asked());
+    // The bus was away: what is held comes twice, an amendment among it.
+    bench.live(...bench.committed.slice(3), bar(2, { rev: 1, close_no: 6, epoch: 3 }), bar(2, { rev: 1, close_no: 6, epoch: 3 }));
+    assert.deepEqual([bench.feed.ready, bench.feed.closeNo], [true, 6]);
+    // An old owner's open bar says nothing.
+    bench.live(open(5, 1, { epoch: 2 }));
+    assert.equal(bench.feed.ready, true);
+    bench.live(bar(21, { epoch, close_no: 1 }), bar(22, { epoch, close_no: 2 }));
+    assert.deepEqual([bench.feed.ready, bench.feed.takeRenewed()], [false, true]);
+    bench.committed = [bar(21, { epoch, close_no: 1 }), bar(22, { epoch, close_no: 2 })];
+    bench.answer(bench.asked());
+    assert.deepEqual([bench.numbers(), bench.feed.closeNo], [[21, 22], 2]);
+  }
+  // Its first closes have aged out: the first that comes has a number beyond those held.
+  const bench = new Bench().loaded(5);
+  bench.feed.handleMissed(1, 8, 0);
+  assert.equal(bench.feed.takeRenewed(), true);
+  bench.live(bar(29, { close_no: 9 }));
+  bench.committed = [bar(28, { close_no: 8 }), bar(29, { close_no: 9 })];
+  bench.answer(bench.asked());
+  assert.deepEqual([bench.numbers(), bench.feed.closeNo], [[28, 29], 9]);
 });
 
 test("a new owner's open bar is no new count", () => {

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::plan::{Kind, Plan};
 use super::report::Outcome;
 use super::truth::{self, Doubts};
-use crate::checker::{Checker, Persistence};
+use crate::checker::{Checker, Ledger, Persistence};
 use crate::topology::{Options, Topology};
 use crate::wait::PATIENCE;
 
@@ -54,6 +54,7 @@ pub async fn run(topology: &mut Topology, plan: &Plan) -> Result<Outcome> {
         Ok(()) => {
             let doubts = clients.doubts(topology.options())?;
             outcome.doubted = doubts.ever;
+            outcome.handle_marked(clients.marked(broken_at.1[0]));
             outcome.broken.extend(doubts.still);
             outcome
                 .broken
@@ -145,6 +146,12 @@ impl Clients {
         self.stays().look(|ledger| truth::in_doubt(options, ledger))
     }
 
+    /// How many of the shortest bars it was told after this time of its clock to lack trades, or to have lacked them.
+    fn marked(&self, since: Duration) -> usize {
+        let marked = |ledger: &Ledger| truth::marked(ledger, &self.fastest, since);
+        self.stays().look(marked)
+    }
+
     /// Waits until none of them is in doubt any more, or for as long as anybody tries to repair it.
     async fn get_repaired(&self, options: &Options) -> Result<()> {
         let deadline = Instant::now() + REPAIR_MAX;
@@ -186,6 +193,7 @@ impl Clients {
             resumed,
             slowest,
             doubted: 0,
+            marked: 0,
             broken,
         }
     }

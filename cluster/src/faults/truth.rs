@@ -1,6 +1,7 @@
 //! The simulator's bars beside those that a client was told to be whole, and the bars that never got whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -83,6 +84,21 @@ impl Doubts {
     }
 }
 
+/// How many bars of these topics were told after this time of the client's clock to lack trades, or to have lacked them.
+/// Of the shortest ones: a longer one may be told so for what was missed before.
+pub(super) fn marked(ledger: &Ledger, topics: &[Topic], since: Duration) -> usize {
+    let of_topic = |topic| marked_of(ledger.of(topic), since);
+    topics.iter().map(of_topic).sum()
+}
+
+fn marked_of(entries: &[Entry], since: Duration) -> usize {
+    use Completeness::{Complete, Quiet};
+    let told = entries.iter().filter(|entry| entry.at > since);
+    let marked = told.filter(|entry| !matches!(entry.completeness, Complete | Quiet));
+    let starts: BTreeSet<i64> = marked.map(|entry| entry.start_ms).collect();
+    starts.len()
+}
+
 /// Whether it claims that no trade is missing.
 fn claims(entry: &Entry) -> bool {
     use Completeness::{Complete, Quiet, Repaired};
@@ -131,7 +147,6 @@ mod tests {
     use super::*;
 
     use serde_json::json;
-    use std::time::Duration;
 
     fn entry(close_no: u64, start_ms: i64, rev: u32, completeness: Completeness) -> Entry {
         Entry {
@@ -180,6 +195,24 @@ mod tests {
         assert_eq!(doubts(&entries), (3, vec![]));
         // Who came later has not seen the first close, and is told of the second bar's all the same.
         assert_eq!(doubts(&entries[1..2]).1.len(), 1);
+    }
+
+    #[test]
+    fn a_bar_that_is_repaired_at_once_has_missed_trades_too() {
+        use Completeness::{Complete, Gap, Quiet, Repaired, Unknown};
+        let told = [Unknown, Complete, Quiet, Repaired, Gap, Unknown];
+        let entries = (1..).zip(told).map(|(no, completeness)| Entry {
+            at: Duration::from_secs(no),
+            ..entry(no, no.cast_signed() * 1_000, 0, completeness)
+        });
+        let mut entries: Vec<Entry> = entries.collect();
+        // Told twice, of one bar.
+        entries.push(Entry {
+            at: Duration::from_secs(7),
+            ..entry(7, 5_000, 1, Repaired)
+        });
+        let marked = |since| marked_of(&entries, Duration::from_secs(since));
+        assert_eq!([0, 1, 4, 7].map(marked), [4, 3, 2, 0]);
     }
 
     #[test]

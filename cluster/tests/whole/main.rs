@@ -68,6 +68,7 @@ async fn clients_see_every_close_once_whatever_breaks() {
         Kind::StopLongerThanLease,
         Kind::KillNatsLeader,
         Kind::PartitionOwner,
+        Kind::Kill9Shard,
     ] {
         let plan = Plan::of_seed(1, Some(kind), 2, 2);
         let outcome = faults::run(&mut topology, &plan).await.unwrap();

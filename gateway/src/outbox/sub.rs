@@ -88,9 +88,10 @@ impl Sub {
         };
     }
 
-    /// No number says anything any more: the first close that comes decides.
+    /// No number says anything any more, and what is claimed is of the old log. All of the new one is owed, which begins
+    /// with 1: its first close to come here may be a later one, and what is before that is in the log or missed.
     pub(super) fn handle_other_log(&mut self) {
-        (self.next, self.claim) = (None, None);
+        (self.next, self.claim) = (Some(NonZeroU64::MIN), None);
         (self.doubted, self.waits) = (false, false);
     }
 
@@ -214,7 +215,14 @@ impl Sub {
     /// The log has said what the topic's next close will be: a claim beyond that is of another history, and then
     /// what has come since is new, as is all that comes where the log has nothing.
     fn prove_by_log(&mut self, hub: &Hub, end: Option<NonZeroU64>) {
-        let (Some(claim), Some(end)) = (self.claim.take(), end) else {
+        let Some(claim) = self.claim.take() else {
+            return;
+        };
+        let Some(end) = end else {
+            // Who has nothing is owed all that will be.
+            if claim == NonZeroU64::MIN {
+                self.next = Some(claim);
+            }
             return;
         };
         if claim <= end {

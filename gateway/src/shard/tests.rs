@@ -209,9 +209,7 @@ fn what_has_come_of_the_old_log_is_written_before_what_comes_of_another() {
     fixture.give([btc.close()]);
     fixture.pass();
     drop(fixture);
-    let mut got = Vec::new();
-    client.read_to_end(&mut got).unwrap();
-    let text = String::from_utf8_lossy(&got);
+    let text = read_all(&mut client);
     let closes: Vec<&str> = text
         .split("\"close_no\":")
         .skip(1)
@@ -220,4 +218,47 @@ fn what_has_come_of_the_old_log_is_written_before_what_comes_of_another() {
     let expect = ["1,\"epoch\":1", "2,\"epoch\":1", "1,\"epoch\":2"];
     assert_eq!(closes, expect);
     assert!(!text.contains("missed"), "{text}");
+}
+
+fn read_all(client: &mut TcpStream) -> String {
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).unwrap();
+    String::from_utf8_lossy(&got).into_owned()
+}
+
+#[test]
+fn of_another_log_that_is_longer_than_the_inbox_nothing_is_lost_unsaid() {
+    let mut fixture = Fixture::new(&Options {
+        ring_len: 2,
+        ..options()
+    });
+    let mut btc = Stream::new(BTC);
+    fixture.give([btc.close()]);
+    fixture.pass();
+    let subscribe = r#"{"op":"subscribe","topics":["kline:1m:BTC-USDT"]}"#;
+    let mut client = fixture.arrive(subscribe);
+    fixture.pass();
+    fixture.inbox.put_other_log();
+    (btc.close_no, btc.epoch) = (0, 2);
+    let count = crate::inbox::CLOSES_MAX + 5;
+    fixture.give((0..count).map(|_| btc.close()));
+    // One to hear that the log is away, and one to say what that comes to.
+    fixture.pass();
+    fixture.pass();
+    drop(fixture);
+    let text = read_all(&mut client);
+    let missed: Vec<(usize, usize)> = text
+        .split(r#""from":"#)
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next()?.split_once(r#","to":"#))
+        .map(|(from, to)| (from.parse().unwrap(), to.parse().unwrap()))
+        .collect();
+    let asked = count - 2 - 10_000;
+    assert_eq!(missed, [(1, asked), (asked + 1, count - 2)]);
+    for close_no in [count - 1, count] {
+        assert!(
+            text.contains(&format!(r#""close_no":{close_no},"#)),
+            "{close_no}"
+        );
+    }
 }

@@ -33,6 +33,9 @@ enum Step {
     ArriveOpens,
     /// So many closes arrive.
     ArriveCloses(usize),
+    /// So many of those under way are dropped, oldest first, as by a full inbox or as what has aged out of the log
+    /// before it was taken: not a topic's newest, behind which what is lacking shows.
+    Overflow(usize),
     /// The shard spreads what is dirty.
     Spread,
     /// A client can be written a frame of so many bytes.
@@ -63,6 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => topic.clone().prop_map(Step::Commit),
         3 => Just(Step::ArriveOpens),
         3 => (1..6usize).prop_map(Step::ArriveCloses),
+        1 => (1..6usize).prop_map(Step::Overflow),
         3 => Just(Step::Spread),
         4 => (client.clone(), 1..3_000usize).prop_map(|(client, len)| Step::Write(client, len)),
         2 => (client.clone(), topic.clone()).prop_map(|(client, topic)| Step::Subscribe(client, topic)),
@@ -83,6 +87,8 @@ struct Seen {
     next: Option<u64>,
     /// The first close_no that may come: the one after the last that the hub had when it subscribed.
     from: u64,
+    /// The hub had none then, and nothing was claimed: the first that comes to the hub is due.
+    any_first: bool,
     open: Option<(i64, u64)>,
     closed_start: i64,
     missed: u64,
@@ -104,6 +110,9 @@ impl Seen {
         let start = object["start"].as_i64().unwrap();
         let close_no = number("close_no");
         if object["closed"] == true {
+            if self.any_first && self.next.is_none() {
+                self.from = close_no;
+            }
             let snapshot = self.next.is_none() && self.open.is_none() && self.closed_start == 0;
             // Between two bars, the snapshot is the close before those that will come.
             if !(snapshot && self.from == close_no + 1) {
@@ -197,6 +206,7 @@ impl World {
                     give(&mut self.hub, 0, bar);
                 }
             }
+            Step::Overflow(count) => self.overflow(count),
             Step::Spread => spread(&mut self.hub, &mut self.outboxes),
             Step::Write(client, len_max) => {
                 let (objects, asks) =
@@ -238,8 +248,21 @@ impl World {
             outbox.handle_other_log();
         }
         for seen in self.seen.values_mut() {
-            (seen.next, seen.from) = (None, 1);
+            // Whoever listens is owed all of the new log, whatever of it comes to the hub.
+            (seen.next, seen.from, seen.any_first) = (None, 1, false);
             (seen.missed, seen.twice_to) = (0, 0);
+        }
+    }
+
+    fn overflow(&mut self, count: usize) {
+        for _ in 0..count {
+            let overtaken = |at: &usize| {
+                let mut later = self.closes.range(at + 1..);
+                later.any(|later| later.topic == self.closes[*at].topic)
+            };
+            if let Some(at) = (0..self.closes.len()).find(overtaken) {
+                self.closes.remove(at);
+            }
         }
     }
 
@@ -284,10 +307,10 @@ impl World {
         let id = self.ids[topic];
         self.outboxes[client].subscribe(&self.hub, id, None);
         self.hub.listen(client as u32, id);
-        // A topic's first close is number 1, and the hub gets each.
-        let from = self.hub.next_close_no(id).map_or(1, NonZeroU64::get);
+        let next = self.hub.next_close_no(id);
         self.seen.entry((client, topic)).or_insert_with(|| Seen {
-            from,
+            from: next.map_or(1, NonZeroU64::get),
+            any_first: next.is_none(),
             ..Seen::default()
         });
     }
@@ -353,6 +376,8 @@ proptest! {
         for step in &steps {
             match step {
                 Step::Away(_) if !ring => {}
+                // The log has what is dropped; the ring has not.
+                Step::Overflow(_) if ring => {}
                 // It might forget what has not come to the ring yet.
                 Step::Forget(..) => {}
                 step => world.step(step),

@@ -37,7 +37,7 @@ struct Budget {
     moves: u32,
     /// A process is told to stop.
     stops: u32,
-    /// A feed comes or goes.
+    /// A feed comes, is whole, or goes.
     feeds: u32,
 }
 
@@ -61,7 +61,7 @@ enum Action {
     Start(usize),
     /// It is told to stop.
     Stop(usize),
-    /// Its feed comes or goes.
+    /// Its feed comes where it is away, has all where something is being fetched, and goes where it has all.
     Feed(usize),
     /// The next assignment is in force.
     Assign,
@@ -81,8 +81,8 @@ struct Place {
     starts: u32,
     /// The assignment that it has.
     generation: u64,
-    /// Whether its feed is down: it is not level then, and is told nothing of the market.
-    is_down: bool,
+    /// How well it hears every instrument. It is told nothing of the market where its feed is away.
+    level: Level,
     lease: Option<Asked<LeaseCommand, LeaseAnswer>>,
     log: Option<Asked<Command, CommitOutcome>>,
 }
@@ -122,13 +122,8 @@ impl State {
         }
         node.act(self.now_ms);
         for instrument in world.instruments() {
-            let level = if place.is_down {
-                Level::Away
-            } else {
-                Level::Whole
-            };
-            node.level(self.now_ms, instrument, level);
-            if level == Level::Whole {
+            node.level(self.now_ms, instrument, place.level);
+            if place.level != Level::Away {
                 node.feed(instrument, self.tick);
             }
         }
@@ -256,7 +251,11 @@ impl State {
             Action::Feed(at) => {
                 self.left.feeds -= 1;
                 let place = &mut self.places[at];
-                place.is_down = !place.is_down;
+                place.level = match place.level {
+                    Level::Away => Level::Filling,
+                    Level::Filling => Level::Whole,
+                    Level::Whole => Level::Away,
+                };
                 self.turn(world, at);
             }
             Action::Lease(at) => self.carry_out_lease(world, at),

@@ -184,8 +184,9 @@ impl LogId {
     }
 }
 
-/// A place in a log of closes. Sequences mean something in their own log only: one that was made anew begins with 1
-/// again, and is soon as long.
+/// A place in a log of closes. Sequences mean something in their own log only: one that was made anew may begin anywhere,
+/// and have those of the old one again. (In memory it begins with 1, on NATS with the microsecond of its making; but one
+/// that somebody else made begins with 1 there too.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosePlace {
     /// Of which log.

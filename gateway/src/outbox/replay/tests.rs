@@ -305,6 +305,70 @@ fn whoever_listens_gets_all_closes_of_a_log_that_was_made_anew() {
 }
 
 #[test]
+fn of_a_log_that_was_made_anew_each_close_is_owed_whichever_comes_here_first() {
+    // Nine closes, of which the first six never come to the hub: an inbox was full, or they aged out before they were
+    // taken. The ring has two, and the log so many.
+    let check = |after: Option<u64>, kept: usize, away: bool, expect: &[&str]| {
+        let mut fixture = Fixture::new(2);
+        let mut btc = Stream::new(BTC);
+        fixture.commit(&mut btc, 5, 0);
+        fixture.listen(BTC, after);
+        // The last case's claim is in doubt when the log becomes another.
+        fixture.log.away = after == Some(99);
+        fixture.got();
+        fixture.make_log_anew(&mut btc);
+        assert!(
+            fixture.got().is_empty(),
+            "of what has not come nothing is known"
+        );
+        let mut late = fixture.commit(&mut btc, 9, 9);
+        let id = fixture.id(BTC);
+        fixture.log.keep(id, kept);
+        fixture.log.away = away;
+        for close in late.split_off(6) {
+            give(&mut fixture.hub, 0, close);
+        }
+        assert_eq!(fixture.got(), expect, "{after:?} {kept} {away}");
+        assert!(fixture.outboxes[0].replays.0.is_none(), "nothing is kept");
+    };
+    let all = closes(1..=9);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    for after in [None, Some(5), Some(99)] {
+        check(after, 9, false, &all);
+        let aged = [&["missed 1-3"], &all[3..]].concat();
+        check(after, 6, false, &aged);
+        let away = [&["missed 1-7"], &all[7..]].concat();
+        check(after, 9, true, &away);
+    }
+}
+
+#[test]
+fn of_a_log_that_was_made_anew_and_is_long_the_newest_are_replayed() {
+    let mut fixture = Fixture::new(1);
+    fixture.page_len = PAGE_LEN;
+    let mut btc = Stream::new(BTC);
+    fixture.listen(BTC, None);
+    fixture.make_log_anew(&mut btc);
+    let count = usize::try_from(REPLAY_MAX).unwrap() + 6;
+    let mut late = fixture.commit(&mut btc, count, count);
+    give(&mut fixture.hub, 0, late.pop().unwrap());
+    let got = fixture.got();
+    assert_eq!(got[0], "missed 1-5");
+    assert_eq!(got[1..], closes(6..=count as u64));
+}
+
+#[test]
+fn whoever_says_to_have_nothing_of_a_log_that_has_nothing_is_owed_all_that_will_be() {
+    let mut fixture = Fixture::new(10);
+    let mut btc = Stream::new(BTC);
+    fixture.listen(BTC, Some(0));
+    assert!(fixture.got().is_empty());
+    let mut late = fixture.commit(&mut btc, 3, 3);
+    give(&mut fixture.hub, 0, late.pop().unwrap());
+    assert_eq!(fixture.got(), closes(1..=3));
+}
+
+#[test]
 fn a_replay_of_a_log_that_was_made_anew_is_given_up() {
     let mut fixture = Fixture::new(2);
     let (mut btc, mut eth) = (Stream::new(BTC), Stream::new(ETH));

@@ -1,5 +1,7 @@
 //! What must hold in every state, and what must come of it once everything works.
 
+use marketdata::owner::Level;
+
 use super::State;
 use super::world::World;
 use crate::engine::{LENS, known};
@@ -33,12 +35,13 @@ impl State {
         Ok(())
     }
 
-    /// From here on everything works: every bar is committed with all its trades, and each instrument is published by
-    /// one process of the shard that has it.
+    /// From here on everything works, but what is being fetched may be so for ever: every bar is committed with all its
+    /// trades, and each instrument is published by one process of the shard that has it.
     pub(super) fn check_end(&self, world: World) -> Result<(), String> {
         let mut state = self.clone();
         for at in [0, 1] {
-            state.places[at].is_down = false;
+            let level = &mut state.places[at].level;
+            *level = (*level).max(Level::Filling);
         }
         for _ in 0..2 {
             for at in [0, 1] {

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
+use marketdata::owner::Level;
+
 use super::world::World;
 use super::{Action, Budget, State};
 
@@ -66,7 +68,7 @@ fn explore(name: &str, world: World, budget: Budget) {
 const ONE_SHARD: World = World {
     shards: [0, 0],
     instruments: 1,
-    is_second_down: false,
+    second: Level::Whole,
     batch_max: 4,
 };
 const TWO_SHARDS: World = World {
@@ -107,7 +109,7 @@ fn a_crash_and_an_answer_that_is_lost() {
 #[test]
 fn a_stop_beside_a_standby_without_a_feed() {
     let world = World {
-        is_second_down: true,
+        second: Level::Away,
         ..ONE_SHARD
     };
     let budget = Budget {
@@ -126,6 +128,38 @@ fn a_move_between_shards() {
         ..LITTLE
     };
     explore("a move", TWO_SHARDS, budget);
+}
+
+/// What is being fetched holds up a move for a while, and what is not heard at all does.
+#[test]
+fn a_move_to_a_shard_that_is_behind() {
+    for second in [Level::Filling, Level::Away] {
+        let world = World {
+            second,
+            ..TWO_SHARDS
+        };
+        let budget = Budget {
+            moves: 1,
+            feeds: 1,
+            ..LITTLE
+        };
+        explore(&format!("a move to one that is {second:?}"), world, budget);
+    }
+}
+
+/// It holds up no take-over, as nobody publishes meanwhile.
+#[test]
+fn a_crash_beside_a_standby_that_is_behind() {
+    let world = World {
+        second: Level::Filling,
+        ..ONE_SHARD
+    };
+    let budget = Budget {
+        crashes: 1,
+        ticks: 0,
+        ..LITTLE
+    };
+    explore("a crash beside one that is behind", world, budget);
 }
 
 /// One commit of both: it may be refused for the one that has moved, or have happened before that moved.

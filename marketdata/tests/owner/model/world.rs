@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use marketdata::owner::{Assigned, Options};
+use marketdata::owner::{Assigned, Level, Options};
 use wire::{Instrument, ShardId, Symbol, Venue};
 
 use super::{Budget, Place, State};
@@ -16,8 +16,8 @@ pub(super) struct World {
     pub(super) shards: [u16; 2],
     /// One or two.
     pub(super) instruments: usize,
-    /// Whether the second process has no feed to begin with.
-    pub(super) is_second_down: bool,
+    /// How well the second process hears to begin with.
+    pub(super) second: Level,
     /// Messages in one commit.
     pub(super) batch_max: usize,
 }
@@ -85,7 +85,7 @@ impl World {
             node: None,
             starts: 0,
             generation: 0,
-            is_down: at == 1 && self.is_second_down,
+            level: [Level::Whole, self.second][at],
             lease: None,
             log: None,
         };
