@@ -12,8 +12,8 @@ use super::endpoints;
 use crate::repair::{RestBudgets, Unasked, unknown_symbols};
 use crate::venue;
 
-/// How long venues may take, all at the same time. One that is away must not keep an assignment from being taken: it may be the one that
-/// moves its instruments to a process that reaches it.
+/// How long venues may take, all at the same time. One that is away must not keep an assignment from being taken: it
+/// may be the one that moves its instruments to a process that reaches it.
 const ASK_MAX: Duration = Duration::from_secs(10);
 
 /// Asks the venues of these instruments whether they have them: all at the same time, each by one request, and no more
