@@ -1,5 +1,5 @@
-//! What `deploy/` names is there: binaries with those flags and variables, files, volumes, services; and it is the
-//! topology that runs here without containers.
+//! What `deploy/` names is there: binaries with those flags and variables and their features, files, volumes, services,
+//! health checks; and it is the topology that runs here without containers.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -8,11 +8,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cluster::tools;
 use cluster::topology::Options;
+use cluster::{Program, http, ports, tools, wait};
 use serde_yaml_ng::Value;
 
 const OURS: [&str; 3] = [
@@ -168,6 +169,136 @@ fn it_is_the_topology_that_runs_without_containers() {
     assert_eq!(value_of(&exchange, "--rate", 0), options.rate.to_string());
     let generated = value_of(&exchange, "--generate", 0).split(',').count();
     assert_eq!(generated, options.topics("1s").len());
+}
+
+/// What the image's `cargo build` is told: the values of a flag, each on its own.
+fn built<'a>(cargo: &[&'a str], flag: &str) -> BTreeSet<&'a str> {
+    let uses = cargo.windows(2).filter(|pair| pair[0] == flag);
+    uses.flat_map(|pair| pair[1].split(',')).collect()
+}
+
+#[test]
+fn the_image_builds_the_binaries_that_it_copies() {
+    let dockerfile = fs::read_to_string(deploy().join("Dockerfile")).unwrap();
+    let joined = dockerfile.replace("\\\n", " ");
+    let build = joined
+        .split("&&")
+        .find_map(|part| Some(part.split_once("cargo build ")?.1));
+    let cargo: Vec<_> = build.unwrap().split_whitespace().collect();
+    let (packages, features) = (built(&cargo, "--package"), built(&cargo, "--features"));
+    let copied: BTreeSet<_> = joined
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix("target/release/"))
+        .collect();
+    assert!(copied.len() >= OURS.len(), "{copied:?}");
+
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(deploy())
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let all = metadata["packages"].as_array().unwrap().iter();
+    let targets: Vec<_> = all
+        .flat_map(|package| {
+            let targets = package["targets"].as_array().unwrap().iter();
+            targets.map(|target| (package["name"].as_str().unwrap(), target))
+        })
+        .filter(|(_, target)| target["kind"][0] == "bin")
+        .collect();
+    for binary in copied {
+        let own = targets.iter().find(|(_, target)| target["name"] == binary);
+        let (package, target) = own.unwrap_or_else(|| panic!("no package has {binary}"));
+        assert!(packages.contains(package), "{package} is not built");
+        for feature in target["required-features"].as_array().into_iter().flatten() {
+            let feature = format!("{package}/{}", feature.as_str().unwrap());
+            assert!(
+                features.contains(feature.as_str()),
+                "{binary} is not built without {feature}"
+            );
+        }
+    }
+}
+
+/// The port in the last part of an address.
+fn port(address: &str) -> u16 {
+    address.rsplit(':').next().unwrap().parse().unwrap()
+}
+
+/// `name` of each gateway, and the port and the path by which HAProxy asks whether it is well.
+fn haproxy_checks(text: &str) -> Vec<(String, u16, String)> {
+    let lines: Vec<Vec<_>> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let path = lines.iter().find_map(|words| match words[..] {
+        ["option", "httpchk", "GET", path] => Some(path),
+        _ => None,
+    });
+    let port_of = |words: &[&str]| {
+        let mut pairs = words.windows(2).filter(|pair| pair[0] == "port");
+        pairs.next().map(|pair| port(pair[1]))
+    };
+    let defaults = lines.iter().find(|words| words.first() == Some(&"default-server"));
+    let (path, defaults) = (path.unwrap(), defaults.unwrap());
+    assert!(defaults.contains(&"check"), "gateways are not checked");
+    let servers = lines.iter().filter(|words| words.first() == Some(&"server"));
+    servers
+        .map(|words| {
+            let own = port_of(words).or_else(|| port_of(defaults));
+            let checked = own.unwrap_or_else(|| port(words[2]));
+            (words[1].to_owned(), checked, path.to_owned())
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn health_is_asked_for_where_it_is_told() {
+    let compose = compose();
+    let text = fs::read_to_string(deploy().join("haproxy.cfg")).unwrap();
+    let checks = haproxy_checks(&text);
+    assert_eq!(checks.len(), Options::default().gateways);
+    for (gateway, checked, path) in &checks {
+        let admin = &compose["services"][gateway.as_str()]["environment"]["MARKETFEED_ADMIN_LISTEN"];
+        assert_eq!(*checked, port(admin.as_str().unwrap()), "{gateway}");
+        assert!(is_served(path).await, "a gateway does not serve {path}");
+    }
+
+    let nats = fs::read_to_string(deploy().join("nats.conf")).unwrap();
+    let monitor = nats.lines().find_map(|line| line.strip_prefix("http: "));
+    let monitor = port(monitor.unwrap().trim_matches('"'));
+    for (name, service) in compose["services"].as_mapping().unwrap() {
+        let test = words(&service["healthcheck"]["test"]);
+        let Some(url) = test.iter().find_map(|word| word.strip_prefix("http://")) else {
+            assert!(test.is_empty(), "{name:?}: {test:?} asks nobody");
+            continue;
+        };
+        let (address, path) = url.split_once('/').unwrap();
+        // Of ours, none is asked: the image has nothing to ask with.
+        assert!(name.as_str().unwrap().starts_with("nats-"), "{name:?}");
+        assert_eq!((port(address), path), (monitor, "healthz"), "{name:?}");
+    }
+}
+
+/// Whether a gateway has the path at its admin address. Without a bus it is not ready, and says so.
+async fn is_served(path: &str) -> bool {
+    let binary = "marketfeed-gateway";
+    let Ok(file) = tools::binary(binary) else {
+        println!("skipped: {binary} has not been built");
+        return true;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let admin: SocketAddr = ports::free().unwrap();
+    let mut gateway = Program::new(binary, file, folder.path().join("gateway.log"))
+        .args(["--env", "test", "--listen", "127.0.0.1:0"])
+        .args(["--nats-url", "nats://127.0.0.1:1"])
+        .args(["--admin-listen", &admin.to_string()])
+        .start()
+        .unwrap();
+    let up = gateway.wait_for_http(admin, "/livez", wait::PATIENCE).await;
+    up.unwrap();
+    let (status, _) = http::get(admin, path).await.unwrap();
+    [200, 503].contains(&status)
 }
 
 #[test]
