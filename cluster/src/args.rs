@@ -15,8 +15,8 @@ pub(crate) const HELP: &str = "\
 cluster <command>
 
   local     start everything and say what runs where, until Ctrl-C
-              --folder <dir>    configuration, data and logs; made, or empty
-              --listen <addr>   nginx; default 127.0.0.1:8080
+              --folder <dir>    configuration, data and logs; made if absent, cleared of an earlier cluster's
+              --listen <addr>   nginx; default 127.0.0.1:8080, port 0 takes any
               --seed <n>        of the market; default 1
   faults    break it again and again, with clients that check
               --folder <dir>    as above

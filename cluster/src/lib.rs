@@ -10,6 +10,9 @@
 /// Where the programs are.
 pub mod tools;
 
+/// The folder of a cluster, held while it runs.
+pub mod folder;
+
 /// Loopback ports that nobody else is likely to take.
 pub mod ports;
 
@@ -41,6 +44,7 @@ pub mod checker;
 pub mod faults;
 
 pub use checker::{Checker, Persistence};
+pub use folder::Folder;
 pub use link::Link;
 pub use nats::{NatsCluster, NatsOptions, NatsServer, Tap};
 pub use nginx::Nginx;

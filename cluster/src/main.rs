@@ -8,17 +8,25 @@
 /// The command line. Pure.
 mod args;
 
-use std::fs;
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use cluster::Folder;
 use cluster::faults::{self, Outcome, Plan};
 use cluster::topology::{Options, Topology};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Command, Faults, Local};
+
+/// How often it is looked whether a process has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Signals within this time of the first are one request, as they are to the processes.
+const SAME_REQUEST: Duration = Duration::from_millis(200);
 
 /// Each process has so long to end when all is over.
 const END_MAX: Duration = Duration::from_secs(10);
@@ -62,22 +70,33 @@ async fn stop_asked() -> Result<()> {
     Ok(())
 }
 
-/// Starts everything, says what runs where, and stops it when asked to; a second time, at once.
+/// As [`stop_asked`], for a request that is another one: `timeout` sends its signal twice.
+async fn stop_asked_again() -> Result<()> {
+    tokio::time::sleep(SAME_REQUEST).await;
+    stop_asked().await
+}
+
+/// Starts everything, says what runs where and what ends too early, and stops it when asked to; a second time, at once.
 async fn show(local: Local) -> Result<bool> {
-    fresh(&local.folder)?;
+    let folder = Folder::take(&local.folder)?;
+    let listen = free_to_listen(local.listen)?;
+    folder.clear()?;
     let options = Options {
-        folder: Some(local.folder),
-        listen: Some(local.listen),
+        folder: Some(folder.path().to_path_buf()),
+        listen: Some(listen),
         seed: local.seed,
         ..Options::default()
     };
     println!("starting 3 NATS nodes, the simulator, 4 marketdata processes, 2 gateways and nginx");
-    let topology = tokio::select! {
+    let mut topology = tokio::select! {
         topology = Topology::start(options) => topology?,
         stopped = stop_asked() => return stopped.map(|()| false),
     };
     println!("\n{}\nCtrl-C stops all of it", topology.summary());
-    stop_asked().await?;
+    tokio::select! {
+        stopped = stop_asked() => stopped?,
+        failed = tell_ends(&mut topology) => match failed? {},
+    }
     println!("\nstopping; Ctrl-C again stops at once");
     tokio::select! {
         killed = topology.stop(END_MAX) => {
@@ -85,14 +104,31 @@ async fn show(local: Local) -> Result<bool> {
                 println!("{name} did not stop in {} s and was killed", END_MAX.as_secs());
             }
         }
-        stopped = stop_asked() => stopped?,
+        stopped = stop_asked_again() => stopped?,
     }
     Ok(true)
 }
 
+/// The address, of any port if it has port 0. Another's nginx there would answer in the place of ours, and look like it.
+fn free_to_listen(address: SocketAddr) -> Result<SocketAddr> {
+    let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
+    bound.with_context(|| format!("cannot listen on {address}; name another by --listen <addr>"))
+}
+
+/// Says what ends, for as long as it is polled.
+async fn tell_ends(topology: &mut Topology) -> Result<Infallible> {
+    loop {
+        for end in topology.poll_ends()? {
+            println!("{end}");
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 /// Runs one seed after another; true if every run passed, and closes came back in time in half of those of each kind that has three.
 async fn break_it(what: &Faults) -> Result<bool> {
-    fresh(&what.folder)?;
+    let own = Folder::take(&what.folder)?;
+    own.clear()?;
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut topology = None;
     let mut started = 0;
@@ -101,7 +137,7 @@ async fn break_it(what: &Faults) -> Result<bool> {
             Some(whole) => whole,
             None => {
                 started += 1;
-                let folder = what.folder.join(format!("cluster-{started}"));
+                let folder = own.path().join(format!("cluster-{started}"));
                 println!("starting a cluster; its logs are in {}", folder.display());
                 start(&folder, what.seed).await?
             }
@@ -137,13 +173,4 @@ async fn start(folder: &Path, seed: u64) -> Result<Topology> {
         ..Options::default()
     };
     Topology::start(options).await
-}
-
-/// A folder that is made or empty: what an earlier cluster left would be taken for this one's.
-fn fresh(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    if fs::read_dir(folder)?.next().is_some() {
-        bail!("{} is not empty", folder.display());
-    }
-    Ok(())
 }

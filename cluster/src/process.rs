@@ -187,6 +187,19 @@ impl Process {
         }
     }
 
+    /// That it ended since the last look, how, what it said last and where its log is; none while it runs, and after
+    /// that was told.
+    ///
+    /// # Errors
+    /// When the system does not say, or the log cannot be read.
+    pub fn poll_end(&mut self) -> Result<Option<String>> {
+        if self.child.is_none() {
+            return Ok(None);
+        }
+        let ended = self.try_ended()?;
+        ended.map(|status| self.end_in_words(status)).transpose()
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
@@ -300,15 +313,21 @@ impl Process {
     }
 
     fn still_running(&self, ended: Option<ExitStatus>) -> Result<()> {
-        let Some(status) = ended else { return Ok(()) };
+        match ended {
+            None => Ok(()),
+            Some(status) => bail!(self.end_in_words(status)?),
+        }
+    }
+
+    fn end_in_words(&self, status: ExitStatus) -> Result<String> {
         let said = self.log_text()?;
         let last = said.lines().rev().find(|line| !line.trim().is_empty());
-        bail!(
+        Ok(format!(
             "{} ended with {status}: {} (log: {})",
             self.program.name,
             last.unwrap_or("it said nothing"),
             self.program.log.display()
-        );
+        ))
     }
 
     fn start(&mut self) -> Result<()> {

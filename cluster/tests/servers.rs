@@ -187,6 +187,16 @@ async fn a_process_tells_its_lines_its_end_and_its_restarts() {
         error.contains("exit status: 7") && error.contains("why"),
         "{error}"
     );
+
+    process.restart().unwrap();
+    let end = wait::until("its end", PATIENCE, async || process.poll_end());
+    let end = end.await.unwrap();
+    let log = log.display();
+    assert_eq!(
+        end,
+        format!("sh ended with exit status: 7: why (log: {log})")
+    );
+    assert_eq!(process.poll_end().unwrap(), None, "once");
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 #![deny(clippy::disallowed_methods)]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
@@ -19,6 +21,7 @@ cargo xtask <command>
                 --debug                   the development profile instead of the demo's
   cluster-local
               NATS x3, the simulator, shards with standbys, gateways and nginx as processes of this machine
+                --folder <dir>            configuration, data and logs; a second cluster needs one of its own
                 --listen <addr>           nginx; default 127.0.0.1:8080
                 --seed <n>                of the market (default 1)
                 --release                 the release profile instead of the development one
@@ -28,6 +31,7 @@ cargo xtask <command>
                 --only <kind>             one kind of fault: kill9-active term-active stop-longer-than-lease
                                           partition-owner-from-nats kill-nats-leader kill-nats-node restart-gateway
                                           kill9-shard
+                --folder <dir>            as above
                 --release                 as above
   test        format, lints, invariants, docs, page, Rust tests, browser tests
                 --only <step>             one step: fmt clippy invariants docs web rust browser
@@ -76,7 +80,9 @@ pub(crate) struct Demo {
 pub(crate) struct Cluster {
     /// The command of the `cluster` binary.
     pub(crate) command: &'static str,
-    /// The binary's options, whose values it checks.
+    /// Where everything is written, if not where each of its runs is.
+    pub(crate) folder: Option<PathBuf>,
+    /// The binary's options.
     pub(crate) options: Vec<OsString>,
     /// The release profile.
     pub(crate) release: bool,
@@ -142,25 +148,40 @@ fn demo(parser: &mut Parser) -> Result<Command> {
     Ok(Command::Demo(demo))
 }
 
-/// Takes the flags in `known` with their values, for the `cluster` binary.
+/// Takes the flags in `known` with their values, for the `cluster` binary. What can be known to be wrong is said before
+/// anything is built.
 fn cluster(parser: &mut Parser, command: &'static str, known: &[&str]) -> Result<Command> {
     let mut cluster = Cluster {
         command,
+        folder: None,
         options: Vec::new(),
         release: false,
     };
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("release") => cluster.release = true,
+            Arg::Long("folder") => cluster.folder = Some(parser.value()?.into()),
             Arg::Long(flag) if known.contains(&flag) => {
-                let flag = format!("--{flag}").into();
-                cluster.options.extend([flag, parser.value()?]);
+                let flag = flag.to_owned();
+                let value = parser.value()?;
+                check_value(&flag, &value)?;
+                cluster.options.extend([format!("--{flag}").into(), value]);
             }
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
         }
     }
     Ok(Command::Cluster(cluster))
+}
+
+fn check_value(flag: &str, value: &OsStr) -> Result<()> {
+    let value = value.to_string_lossy();
+    let kind = match flag {
+        "listen" if value.parse::<SocketAddr>().is_err() => "an address as 127.0.0.1:8080",
+        "seed" | "runs" if value.parse::<u64>().is_err() => "a whole number",
+        _ => return Ok(()),
+    };
+    bail!("--{flag} {value} is not {kind}")
 }
 
 fn test(parser: &mut Parser) -> Result<Command> {
@@ -244,6 +265,7 @@ mod tests {
             "faults --runs 3 --only term-active --release",
             &Command::Cluster(Cluster {
                 command: "faults",
+                folder: None,
                 options: vec![
                     "--runs".into(),
                     "3".into(),
@@ -254,9 +276,10 @@ mod tests {
             }),
         );
         check(
-            "cluster-local",
+            "cluster-local --folder there",
             &Command::Cluster(Cluster {
                 command: "local",
+                folder: Some("there".into()),
                 options: Vec::new(),
                 release: false,
             }),
@@ -279,5 +302,10 @@ mod tests {
         refuse("invariants now", "now");
         refuse("cluster-local --runs 3", "--runs");
         refuse("faults --seed", "--seed");
+        refuse("faults --runs all", "--runs all is not a whole number");
+        refuse(
+            "cluster-local --listen 8080",
+            "--listen 8080 is not an address",
+        );
     }
 }

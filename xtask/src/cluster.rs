@@ -1,8 +1,8 @@
 //! `cargo xtask cluster-local` and `cargo xtask faults`: the distributed platform on this machine, without containers.
 
 use std::fs;
-use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -40,13 +40,10 @@ pub(crate) fn run(workspace: &Workspace, cluster: &Cluster) -> Result<()> {
 
     let command = cluster.command;
     println!("[3/3] {command}");
-    let folder = workspace.logs().join(format!("cluster-{command}"));
-    match fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot clear {}", folder.display()));
-        }
-        _ => {}
-    }
+    let folder = match &cluster.folder {
+        Some(folder) => folder.clone(),
+        None => own_folder(workspace, command)?,
+    };
     let binaries = workspace
         .target
         .join(if cluster.release { "release" } else { "debug" });
@@ -58,4 +55,15 @@ pub(crate) fn run(workspace: &Workspace, cluster: &Cluster) -> Result<()> {
         "cannot start {}: {error}",
         become_it.get_program().display()
     );
+}
+
+/// A folder that is nobody else's. The file says so, and that what is in it may be removed; the `cluster` process holds it
+/// while it runs.
+fn own_folder(workspace: &Workspace, command: &str) -> Result<PathBuf> {
+    let folder = workspace.logs().join(format!("cluster-{command}"));
+    let lock = folder.join("cluster.lock");
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::OpenOptions::new().create(true).append(true).open(&lock))
+        .with_context(|| format!("cannot write {}", lock.display()))?;
+    Ok(folder)
 }

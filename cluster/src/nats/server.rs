@@ -133,6 +133,14 @@ impl NatsServer {
         self.process.pid()
     }
 
+    /// As [`Process::poll_end`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn poll_end(&mut self) -> Result<Option<String>> {
+        self.process.poll_end()
+    }
+
     /// Its log.
     #[must_use]
     pub fn log(&self) -> PathBuf {

@@ -118,6 +118,11 @@ impl NatsCluster {
         &self.nodes
     }
 
+    /// All of them, to be looked after.
+    pub fn nodes_mut(&mut self) -> &mut [NatsServer] {
+        &mut self.nodes
+    }
+
     /// A node by its number from 0, to be killed, paused, restarted.
     ///
     /// # Panics

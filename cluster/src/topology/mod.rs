@@ -10,8 +10,10 @@ mod options;
 /// One process on the bus, with its own way there.
 mod member;
 
+/// What people are told of it.
+mod told;
+
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -328,56 +330,5 @@ impl Topology {
             }
         }
         killed
-    }
-
-    /// One screen: what runs where, and where the logs are.
-    #[must_use]
-    pub fn summary(&self) -> String {
-        let mut text = String::new();
-        let mut line = |what: &str, wher: String, more: String| {
-            let _ = writeln!(text, "  {what:<14} {wher:<30} {more}");
-        };
-        if let Some(nginx) = &self.nginx {
-            let address = nginx.address();
-            line(
-                "nginx",
-                format!("ws://{address}/ws"),
-                "clients connect here".into(),
-            );
-        }
-        for gateway in &self.gateways {
-            let admin = format!("admin http://{}", gateway.admin());
-            line(
-                gateway.name(),
-                format!("ws://{}/ws", gateway.listen()),
-                admin,
-            );
-        }
-        for member in &self.marketdata {
-            let shard = member.shard().unwrap_or_default();
-            let admin = format!("admin http://{}", member.admin());
-            line(member.name(), format!("shard {shard}"), admin);
-        }
-        for node in self.nats.nodes() {
-            let monitor = format!("monitor http://{}", node.monitor());
-            line(&format!("nats {}", node.name()), node.url(), monitor);
-        }
-        let exchange = format!("http://{}", self.exchange_address);
-        line(
-            "exchange-sim",
-            exchange,
-            "truth and faults under /admin".into(),
-        );
-        line(
-            "assignment",
-            self.assignment.display().to_string(),
-            String::new(),
-        );
-        line(
-            "logs",
-            format!("{}/*.log", self.folder.display()),
-            String::new(),
-        );
-        text
     }
 }

@@ -9,6 +9,7 @@
 mod assignment;
 mod flags;
 mod garbage;
+mod local;
 mod purge;
 mod refused;
 mod signals;

@@ -117,6 +117,19 @@ async fn everything_is_restarted_one_after_another() {
     agree(&second);
     let different = returns.look(|one| second[0].look(|other| one.differences(other)));
     assert_eq!(different, []);
+    // What was ended on purpose is no news; what ends by itself is told.
+    assert_eq!(topology.poll_ends().unwrap(), Vec::<String>::new());
+    topology.gateway(0).process().ask_to_stop().unwrap();
+    let told = wait::until("an end", END_MAX, async || {
+        let ends = topology.poll_ends()?;
+        Ok((!ends.is_empty()).then_some(ends))
+    });
+    let told = told.await.unwrap();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("gw-0 ended with exit status: 0: "),
+        "{told:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
