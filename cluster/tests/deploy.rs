@@ -29,7 +29,12 @@ fn deploy() -> PathBuf {
 fn compose() -> Value {
     let text = fs::read_to_string(deploy().join("compose.yaml")).unwrap();
     let mut compose: Value = serde_yaml_ng::from_str(&text).unwrap();
-    compose.apply_merge().unwrap();
+    // Once for each level of what is merged into what is merged.
+    for _ in 0..3 {
+        compose.apply_merge().unwrap();
+    }
+    let services = compose["services"].as_mapping().unwrap();
+    assert!(services.values().all(|service| service.get("<<").is_none()));
     compose
 }
 
@@ -193,7 +198,13 @@ fn the_image_builds_the_binaries_that_it_copies() {
     assert!(copied.len() >= OURS.len(), "{copied:?}");
 
     let metadata = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
         .current_dir(deploy())
         .output()
         .unwrap();
@@ -239,10 +250,14 @@ fn haproxy_checks(text: &str) -> Vec<(String, u16, String)> {
         let mut pairs = words.windows(2).filter(|pair| pair[0] == "port");
         pairs.next().map(|pair| port(pair[1]))
     };
-    let defaults = lines.iter().find(|words| words.first() == Some(&"default-server"));
+    let defaults = lines
+        .iter()
+        .find(|words| words.first() == Some(&"default-server"));
     let (path, defaults) = (path.unwrap(), defaults.unwrap());
     assert!(defaults.contains(&"check"), "gateways are not checked");
-    let servers = lines.iter().filter(|words| words.first() == Some(&"server"));
+    let servers = lines
+        .iter()
+        .filter(|words| words.first() == Some(&"server"));
     servers
         .map(|words| {
             let own = port_of(words).or_else(|| port_of(defaults));
@@ -259,7 +274,8 @@ async fn health_is_asked_for_where_it_is_told() {
     let checks = haproxy_checks(&text);
     assert_eq!(checks.len(), Options::default().gateways);
     for (gateway, checked, path) in &checks {
-        let admin = &compose["services"][gateway.as_str()]["environment"]["MARKETFEED_ADMIN_LISTEN"];
+        let admin =
+            &compose["services"][gateway.as_str()]["environment"]["MARKETFEED_ADMIN_LISTEN"];
         assert_eq!(*checked, port(admin.as_str().unwrap()), "{gateway}");
         assert!(is_served(path).await, "a gateway does not serve {path}");
     }
