@@ -209,6 +209,27 @@ async fn a_gateway_takes_streams_of_whom_it_was_told_only() {
 }
 
 #[tokio::test]
+async fn a_server_without_jetstream_is_told_apart_and_waited_for() {
+    if !built() {
+        return;
+    }
+    let without = NatsOptions::with("jetstream: disabled");
+    let nats = NatsServer::start_with(&without).await.unwrap();
+    let place = Place::new();
+    let why = "JetStream is not enabled on this NATS server (nats-server -js)";
+    let ended = start(&place, STARTS[2], &nats.url(), "--within 1s").await;
+    ended.check_alone(1, &["not done within 1 s", why]);
+    let mut marketdata = place.marketdata(&nats.url(), &place.path("none.json"), &[]);
+    let mut gateway = place.gateway(&nats.url(), &[]);
+    let lacks: [&[&str]; 2] = [&["nats", "assignment"], &["nats"]];
+    for (waiting, lacks) in [&mut marketdata, &mut gateway].into_iter().zip(lacks) {
+        let line = waiting.process.wait_for_line(why, PATIENCE).await.unwrap();
+        assert!(line.contains("NATS cannot be used yet"), "{line}");
+        waiting.check_unready(lacks).await;
+    }
+}
+
+#[tokio::test]
 async fn more_replicas_than_servers() {
     if !built() {
         return;

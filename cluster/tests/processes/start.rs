@@ -46,7 +46,7 @@ async fn processes_wait_for_nats_and_for_the_assignment() {
 
 /// One line an attempt, each with the wait before the next, whose ceiling doubles; and of what follows from it, less.
 fn check_backoff(process: &Daemon) {
-    let lines = process.lines("NATS is not there yet");
+    let lines = process.lines("NATS cannot be used yet");
     for (nth, line) in lines.iter().enumerate() {
         let number = |name: &str| -> u64 {
             let rest = line.split_once(name).unwrap().1;

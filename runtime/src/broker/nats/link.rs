@@ -175,7 +175,7 @@ async fn look_after(shared: &Shared, session: &Session) {
 async fn wait(shared: &Shared, why: &str, backoff: &mut Backoff, stop: &Shutdown) {
     let delay = backoff.next_delay();
     let (attempt, delay_ms) = (backoff.attempts(), delay.as_millis());
-    tracing::warn!(error = why, attempt, delay_ms, "NATS is not there yet");
+    tracing::warn!(error = why, attempt, delay_ms, "NATS cannot be used yet");
     shared.counts.error("connect", "transient");
     let error = Some(why.to_owned());
     shared.set_state(NatsState::Connecting { error });

@@ -359,6 +359,13 @@ fn trouble_of(stream: &str, failure: ApiFailure, options: &NatsOptions) -> Troub
         ApiFailure::Api(error) if code::NOT_ENABLED.contains(&error.err_code) => {
             NatsError::NoJetStream(error.to_string()).into()
         }
+        // JetStream itself answers there, whatever there is of streams. It may be about to start.
+        ApiFailure::Request(RequestError::NoResponders) => {
+            let why = format!(
+                "{why}: JetStream is not enabled on this NATS server (nats-server -js), or still starts"
+            );
+            Trouble::Transient(why)
+        }
         ApiFailure::Request(_) | ApiFailure::Api(_) | ApiFailure::Malformed(_) => {
             Trouble::Transient(why)
         }
