@@ -4,9 +4,14 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::tasks::{TaskError, Tasks};
+
+/// Signals within this time of the first are one request: `timeout` and some supervisors send the same to the process
+/// and to its group. Nobody asks twice so fast.
+const SAME_REQUEST: Duration = Duration::from_millis(200);
 
 /// The request to stop: cheap to clone, made once, never taken back.
 ///
@@ -57,7 +62,8 @@ impl Shutdown {
 /// Runs a group until it stops by itself or the process is told to.
 ///
 /// The first SIGINT or SIGTERM asks the group to stop and gives it `drain_max`; the second one ends
-/// the process at once with the code a shell expects (128 + signal number: 130 or 143).
+/// the process at once with the code a shell expects (128 + signal number: 130 or 143). What comes within 200 ms of the
+/// first is that same request.
 ///
 /// # Errors
 /// What [`Tasks::run_until_stopped`] returns, and [`TaskError::Signals`] if the handlers cannot be
@@ -84,19 +90,51 @@ pub async fn run_until_signalled_then(
         ended
     };
     tokio::pin!(run);
-    let mut asked = false;
+    let mut requests = Requests::default();
     loop {
         tokio::select! {
             done = &mut run => return done,
-            stop = signals.next() => {
-                if asked {
+            stop = signals.next() => match requests.handle_signal(Instant::now()) {
+                Means::Stop => {
+                    tracing::info!(signal = stop.name, drain_ms = drain_max.as_millis(), "stopping");
+                    shutdown.trigger();
+                }
+                Means::Nothing => tracing::debug!(signal = stop.name, "the same request again"),
+                Means::Cut => {
                     tracing::warn!(signal = stop.name, "second signal, cutting");
                     std::process::exit(stop.exit_code);
                 }
-                tracing::info!(signal = stop.name, drain_ms = drain_max.as_millis(), "stopping");
-                asked = true;
-                shutdown.trigger();
             }
+        }
+    }
+}
+
+/// What a signal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Means {
+    /// Stop, and take the time for it.
+    Stop,
+    /// It belongs to the one before.
+    Nothing,
+    /// End now.
+    Cut,
+}
+
+/// What was asked so far.
+#[derive(Debug, Default)]
+struct Requests {
+    first: Option<Instant>,
+}
+
+impl Requests {
+    fn handle_signal(&mut self, now: Instant) -> Means {
+        match self.first {
+            None => {
+                self.first = Some(now);
+                Means::Stop
+            }
+            Some(first) if now.duration_since(first) < SAME_REQUEST => Means::Nothing,
+            Some(_) => Means::Cut,
         }
     }
 }
@@ -126,5 +164,24 @@ impl Signals {
             _ = self.interrupt.recv() => Stop { name: "SIGINT", exit_code: 130 },
             _ = self.terminate.recv() => Stop { name: "SIGTERM", exit_code: 143 },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn signals_that_come_together_are_one_request() {
+        let mut requests = Requests::default();
+        let mut after = async |ms: u64| {
+            tokio::time::advance(Duration::from_millis(ms)).await;
+            requests.handle_signal(Instant::now())
+        };
+        assert_eq!(after(0).await, Means::Stop);
+        assert_eq!(after(3).await, Means::Nothing);
+        // From the first one on, so that who insists is heard.
+        assert_eq!(after(196).await, Means::Nothing);
+        assert_eq!(after(1).await, Means::Cut);
     }
 }
