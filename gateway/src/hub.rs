@@ -294,14 +294,17 @@ impl Hub {
         }
     }
 
-    /// Takes a wildcard away.
-    pub(crate) fn remove_wildcard(&mut self, conn: ConnId, filter: &TopicFilter) {
+    /// Takes the wildcards away whose topics are all the filter's, and what they would bring in at the next flush.
+    pub(crate) fn remove_wildcards(&mut self, conn: ConnId, filter: &TopicFilter) {
         if let Some(filters) = self.wildcards.get_mut(&conn) {
-            filters.retain(|known| known != filter);
+            filters.retain(|known| !is_within(known, filter));
             if filters.is_empty() {
                 self.wildcards.swap_remove(&conn);
             }
         }
+        let mut joined = std::mem::take(&mut self.joined);
+        joined.retain(|(other, id)| *other != conn || !filter.matches(self.topic(*id)));
+        self.joined = joined;
     }
 
     /// Forgets a connection that listened to these topics.
@@ -414,6 +417,13 @@ impl Entry {
         };
         (&mut self.stream, name)
     }
+}
+
+/// Whether every topic that the one stands for is one of the other's.
+fn is_within(narrow: &TopicFilter, wide: &TopicFilter) -> bool {
+    narrow.venue == wide.venue
+        && (wide.interval.is_none() || wide.interval == narrow.interval)
+        && (wide.symbol.is_none() || wide.symbol == narrow.symbol)
 }
 
 #[cfg(test)]

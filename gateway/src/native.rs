@@ -200,7 +200,8 @@ impl Session<'_> {
         Ok(Some((filter, topics)))
     }
 
-    /// Leaves every topic that the filters stand for, however it was subscribed to.
+    /// Leaves every topic that the filters stand for, however it was subscribed to, and every wildcard that stands for
+    /// none but those.
     fn unsubscribe(&mut self, id: Option<u64>, asked: Asked) {
         let mut accepted: Vec<TopicFilter> = Vec::new();
         let mut refused = Vec::new();
@@ -219,7 +220,7 @@ impl Session<'_> {
             }
         }
         for filter in &accepted {
-            self.hub.remove_wildcard(self.conn, filter);
+            self.hub.remove_wildcards(self.conn, filter);
             for topic in self.hub.matching(filter) {
                 if self.outbox.unsubscribe(topic) {
                     self.hub.leave(self.conn, topic);

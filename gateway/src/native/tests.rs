@@ -145,6 +145,40 @@ fn unsubscribing_leaves_what_the_filter_stands_for() {
 }
 
 #[test]
+fn a_wildcard_is_left_with_a_wider_one_and_brings_nothing_in_after_that() {
+    let check = |held: &str, left: &str, expect: &[&str]| {
+        let mut talk = Talk::new();
+        talk.say(&subscribe(&[held]).to_string());
+        // It appears just before, and one more after that.
+        give(&mut talk.hub, 0, Stream::new("kline:1m:SOL-USDT").open());
+        talk.say(&json!({"op": "unsubscribe", "topics": [left]}).to_string());
+        give(&mut talk.hub, 0, Stream::new("kline:1m:XRP-USDT").open());
+        for (_, topic) in talk.hub.poll_joined() {
+            talk.session().handle_joined(topic);
+        }
+        assert_eq!(talk.list(), expect, "{held} {left}");
+    };
+    check("kline:1m:*", "kline:1m:*", &[]);
+    check("kline:1m:*", "kline:*:*", &[]);
+    check("kline:*:SOL-USDT", "kline:*:*", &[]);
+    // What is no wider leaves the wildcard, and what it would bring in besides.
+    let (all, btc) = ("kline:1m:*", "kline:1m:BTC-USDT");
+    let (eth, xrp) = ("kline:1m:ETH-USDT", "kline:1m:XRP-USDT");
+    check(all, "kline:1m:SOL-USDT", &[all, btc, eth, xrp]);
+    check(all, "kline:*:SOL-USDT", &[all, btc, eth, xrp]);
+    check(
+        "kline:*:SOL-USDT",
+        "kline:1h:*",
+        &["kline:*:SOL-USDT", "kline:1m:SOL-USDT"],
+    );
+    check(
+        "kline:*:SOL-USDT",
+        "kline:binance-spot:*:*",
+        &["kline:*:SOL-USDT", "kline:1m:SOL-USDT"],
+    );
+}
+
+#[test]
 fn the_same_topic_twice_in_a_request_counts_once() {
     let mut talk = Talk::new();
     let replies = talk.replies(&subscribe(&["kline:1m:BTC-USDT", "kline:1m:BTC-USDT"]));
