@@ -17,6 +17,9 @@ use tracing_subscriber::{Layer, Registry as Subscriber, layer::SubscriberExt};
 
 use crate::args::{LogArgs, LogFormat};
 
+/// The targets that a log filter may name. Pure.
+mod targets;
+
 /// Where in which trace something is. Pure.
 mod trace;
 
@@ -61,14 +64,37 @@ pub enum TelemetryError {
     AlreadyInitialised(#[from] TryInitError),
 }
 
-/// Begins logging to stderr, once a process. Standard output is left to what a command prints.
+/// Begins logging to stderr, once a process. Standard output is left to what a command prints. Targets of the filter that
+/// nothing bears are warned of, whatever the filter lets through.
 ///
 /// # Errors
 /// If a logger is already there.
 pub fn init(args: &LogArgs) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
-    logger(args, std::io::stderr, std::io::stderr().is_terminal()).try_init()?;
+    let colours = std::io::stderr().is_terminal();
+    logger(args, std::io::stderr, colours).try_init()?;
+    warn_of_targets(args, std::io::stderr, colours);
     Ok(())
+}
+
+fn warn_of_targets<W>(args: &LogArgs, writer: W, colours: bool)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = args.log.to_string();
+    let targets = targets::unknown(&filter);
+    // By a logger of its own: the filter may be why nothing is said.
+    if !targets.is_empty()
+        && let Ok(log) = "warn".parse()
+    {
+        let plain = LogArgs {
+            log,
+            ..args.clone()
+        };
+        tracing::subscriber::with_default(logger(&plain, writer, colours), || {
+            tracing::warn!(?targets, "--log names targets that nothing here bears");
+        });
+    }
 }
 
 /// What [`init`] makes the process's own: lines as the arguments say, to any writer. A JSON line bears an event's fields
