@@ -65,7 +65,7 @@ pub struct SampleArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Admin")]
 pub struct AdminArgs {
-    /// Serve /livez, /readyz and /metrics here; not served if absent
+    /// Serve /livez, /readyz, /metrics, and /admin/shard (marketdata) or /admin/feed (gateway) here; not served if absent
     #[arg(long, value_name = "ADDR", env = "MARKETFEED_ADMIN_LISTEN")]
     pub admin_listen: Option<SocketAddr>,
 }

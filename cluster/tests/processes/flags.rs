@@ -36,6 +36,11 @@ async fn what_is_wrong_is_one_line() {
         ),
         (
             MARKETDATA,
+            with(run, "--reorder-window 1s"),
+            vec!["--reorder-window", "2s at least"],
+        ),
+        (
+            MARKETDATA,
             with(run, "--when-full maybe"),
             vec!["drop-newest", "wait"],
         ),
@@ -150,6 +155,11 @@ async fn help_names_every_flag_with_its_variable() {
         assert!(flags.len() >= least, "{binary} {line}: {flags:?}");
         for (flag, text) in flags {
             let name = flag.to_uppercase().replace('-', "_");
+            // A gateway's are threads.
+            let name = match (line, name.as_str()) {
+                ("assign --help", "SHARDS") => "ASSIGN_SHARDS".to_owned(),
+                _ => name,
+            };
             // The value that it has now is shown, unless it is a secret.
             let is_secret = ["nats-password", "nats-token"].contains(&flag.as_str());
             let end = if is_secret { ']' } else { '=' };
@@ -169,6 +179,24 @@ async fn help_names_every_flag_with_its_variable() {
             whole.stdout.contains(&format!("\n  {command} ")),
             "{whole:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_slip_of_the_pen_in_a_log_filter_is_told_although_it_silences() {
+    if !built() {
+        return;
+    }
+    let place = Place::new();
+    for (filter, warned) in [("gatway=debug", true), ("gateway=debug", false)] {
+        let line = format!(
+            "purge --env it --nats-url nats://127.0.0.1:1 --within 1ms --log-format json --log {filter}"
+        );
+        let ended = place.ends(MARKETDATA, &words(&line)).await;
+        ended.check(1, &["not done within"]);
+        let told = ended.stderr.contains(r#""targets":"[\"gatway\"]""#);
+        assert_eq!(told, warned, "{ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 1 + usize::from(warned));
     }
 }
 

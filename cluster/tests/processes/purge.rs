@@ -43,6 +43,16 @@ async fn a_feed_is_removed_and_begins_anew() {
     assert_eq!((other.code, other.stderr.as_str()), (Some(0), ""));
     assert_eq!(streams(feed.nats.address()).await, before);
 
+    let line = format!(
+        "purge --env it --region elsewhere --nats-url {}",
+        feed.nats.url()
+    );
+    let other = feed.place.ends(MARKETDATA, &words(&line)).await;
+    assert_eq!((other.code, other.stderr.lines().count()), (Some(0), 1));
+    for part in ["WARN", "NATS has nothing of this feed", "it", "elsewhere"] {
+        assert!(other.stderr.contains(part), "{other:?}");
+    }
+
     // The second time there is nothing left to do.
     for _ in 0..2 {
         let ended = purge(&feed.place, &feed.nats, "").await;

@@ -46,7 +46,7 @@ pub struct AssignArgs {
     #[arg(
         long,
         value_name = "N",
-        env = "MARKETFEED_SHARDS",
+        env = "MARKETFEED_ASSIGN_SHARDS",
         value_parser = value::shards
     )]
     pub shards: Option<ShardCount>,

@@ -9,7 +9,7 @@ use runtime::broker::nats::NatsArgs;
 use wire::ShardId;
 
 use crate::cli::assign::AssignArgs;
-use crate::service::WhenFull;
+use crate::service::{ConfigError, REORDER_WINDOW_MIN, WhenFull};
 
 /// Exchange trades in, exact bars out on the bus: one shard of a feed
 #[derive(Debug, Parser)]
@@ -42,7 +42,8 @@ pub struct Run {
     #[arg(long, value_name = "N", env = "MARKETFEED_SHARD", value_parser = shard)]
     pub shard: ShardId,
 
-    /// Names this process in leases and logs, such as its pod's name; made up if absent
+    /// Names this process in leases and logs, such as its pod's name; if absent, what HOSTNAME says, else
+    /// marketfeed-marketdata. Each start adds digits of its own
     #[arg(long, value_name = "NAME", env = "MARKETFEED_INSTANCE")]
     pub instance: Option<String>,
 
@@ -51,7 +52,7 @@ pub struct Run {
     pub scope: ScopeArgs,
 
     /// How long a bar waits for stragglers after its end, by the exchange's clock; 2s at least
-    #[arg(long, value_name = "DURATION", env = "MARKETFEED_REORDER_WINDOW", default_value = "2s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", env = "MARKETFEED_REORDER_WINDOW", default_value = "2s", value_parser = reorder_window)]
     pub reorder_window: Duration,
 
     /// How often open bars are sent
@@ -94,8 +95,11 @@ pub struct Run {
     pub log: LogArgs,
 }
 
-/// The options of `marketfeed-marketdata purge`.
+/// The options of `marketfeed-marketdata purge`. How streams should be is nothing to who removes them; where variables
+/// say it to all processes, they are passed over.
 #[derive(Debug, Args)]
+#[command(mut_arg("nats_replicas", |arg| arg.hide(true)))]
+#[command(mut_arg("nats_closes_per_topic", |arg| arg.hide(true)))]
 pub struct Purge {
     /// Which feed.
     #[command(flatten)]
@@ -132,8 +136,53 @@ impl From<WhenFullArg> for WhenFull {
     }
 }
 
+fn reorder_window(text: &str) -> Result<Duration, String> {
+    let window = duration(text)?;
+    if window < REORDER_WINDOW_MIN {
+        return Err(ConfigError::ReorderWindow.to_string());
+    }
+    Ok(window)
+}
+
 fn shard(text: &str) -> Result<ShardId, String> {
     text.parse()
         .map(ShardId)
         .map_err(|_| "a shard is a whole number from 0".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, String> {
+        let words = std::iter::once("marketfeed-marketdata").chain(line.split_whitespace());
+        Cli::try_parse_from(words).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_window_that_one_message_could_skip_is_refused_at_once() {
+        let run = |window: &str| {
+            parse(&format!(
+                "run --assignment a.json --shard 0 --env it --reorder-window {window}"
+            ))
+        };
+        assert!(run("2s").is_ok() && run("2m").is_ok());
+        for short in ["1s", "1999ms"] {
+            let error = run(short).unwrap_err();
+            assert!(error.contains("must be 2s at least"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_purge_takes_and_does_not_show_how_streams_should_be() {
+        Cli::command().debug_assert();
+        let mut cli = Cli::command();
+        let purge = cli.find_subcommand_mut("purge").unwrap();
+        let help = purge.render_help().to_string();
+        assert!(help.contains("--nats-url") && help.contains("--nats-owner"));
+        assert!(!help.contains("--nats-replicas") && !help.contains("--nats-closes"));
+        assert!(parse("purge --env it --nats-replicas 1").is_ok());
+    }
 }

@@ -23,7 +23,14 @@ async fn remove(args: Purge) -> ExitCode {
         Ok(options) => options,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
-    match purge(&scope.scope(), &options, within).await {
+    let scope = scope.scope();
+    match purge(&scope, &options, within).await {
+        // A repetition has nothing left to do; but it is also how a wrong name looks.
+        Ok(purged) if purged.streams.is_empty() => {
+            let (env, region) = (&scope.env, &scope.region);
+            tracing::warn!(%env, %region, "NATS has nothing of this feed: nothing was removed");
+            ExitCode::SUCCESS
+        }
         Ok(purged) => {
             tracing::info!(streams = ?purged.streams, "purged");
             ExitCode::SUCCESS

@@ -36,7 +36,11 @@ fn every_option_has_a_variable_and_a_help() {
     let command = Cli::command();
     command.clone().debug_assert();
     for arg in command.get_arguments().filter(|arg| arg.get_id() != "help") {
-        let expect = format!("MARKETFEED_{}", arg.get_id().as_str().to_uppercase());
+        // MARKETFEED_SHARDS is how many threads a gateway has.
+        let expect = match arg.get_id().as_str() {
+            "shards" => "MARKETFEED_ASSIGN_SHARDS".to_owned(),
+            id => format!("MARKETFEED_{}", id.to_uppercase()),
+        };
         assert_eq!(arg.get_env().unwrap(), expect.as_str());
         assert!(arg.get_help().is_some(), "{}", arg.get_id());
     }
@@ -88,14 +92,22 @@ fn one_goes_on_from_another() {
 }
 
 #[test]
-fn the_document_shows_what_is_told() {
+fn the_document_shows_what_is_written_and_told() {
     let document = include_str!("../../../../docs/assignment.md");
+    let commands = document.replace("\\\n", " ");
+    let mut commands = commands
+        .lines()
+        .filter_map(|line| line.strip_prefix("marketfeed-marketdata assign "));
     let folder = TempDir::new().unwrap();
-    let first = "--source binance-spot=BTC-USDT,ETH-USDT --source coinbase=BTC-USD";
-    assert!(document.contains(&format!("assign {first} \\\n")));
-    run_in(&folder, &format!("{first} --shards 2 --output FILE")).unwrap();
+    let first = commands.next().unwrap().replace("assignment.json", "FILE");
+    let written = run_in(&folder, &first).unwrap().to_json();
+    assert!(
+        document.contains(&format!("```json\n{written}```")),
+        "{written}"
+    );
     let file = folder.path().join("assignment.json");
-    let further = format!("--from {} --shards 3", file.display());
+    let further = commands.next().unwrap();
+    let further = further.replace("assignment.json", &file.display().to_string());
     let (_, difference) = plan(&parse(&further).unwrap()).unwrap();
     assert!(
         document.contains(&format!("```\n{difference}\n```")),
