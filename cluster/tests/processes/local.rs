@@ -31,7 +31,13 @@ async fn a_second_cluster_leaves_the_first_ones_folder_and_address_alone() {
     let listening = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listening.local_addr().unwrap().to_string();
     let said = refused(&folder, &["--listen", &taken], &log).await;
-    assert!(said.contains(&format!("cannot listen on {taken}")), "{said}");
+    assert!(
+        said.contains(&format!("cannot listen on {taken}")),
+        "{said}"
+    );
     assert!(said.contains("--listen <addr>"), "{said}");
-    assert_eq!(fs::read_to_string(folder.join("data")).unwrap(), "of the first");
+    assert_eq!(
+        fs::read_to_string(folder.join("data")).unwrap(),
+        "of the first"
+    );
 }

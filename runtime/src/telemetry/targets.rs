@@ -3,8 +3,7 @@
 
 /// The crates of the project's binaries, and what they are linked with that logs. One that is missing here is logged all
 /// the same, after a warning.
-const KNOWN: [&str; 20] = [
-    "async_nats",
+const KNOWN: [&str; 19] = [
     "axum",
     "exchange_sim",
     "gateway",
@@ -26,6 +25,12 @@ const KNOWN: [&str; 20] = [
     "wire",
 ];
 
+/// The client of the bus, where there is one.
+#[cfg(feature = "nats")]
+const CLIENT: &[&str] = &[crate::broker::nats::CLIENT_LOG];
+#[cfg(not(feature = "nats"))]
+const CLIENT: &[&str] = &[];
+
 /// The targets of a filter that nothing bears: slips of the pen, by which all else may be silenced. A filter names a
 /// target by its beginning.
 pub(super) fn unknown(filter: &str) -> Vec<&str> {
@@ -42,9 +47,8 @@ pub(super) fn unknown(filter: &str) -> Vec<&str> {
 
 fn is_known(target: &str) -> bool {
     let root = target.split("::").next().unwrap_or_default();
-    KNOWN
-        .iter()
-        .any(|known| known.starts_with(target) || *known == root)
+    let mut all = KNOWN.iter().chain(CLIENT);
+    all.any(|known| known.starts_with(target) || *known == root)
 }
 
 #[cfg(test)]
@@ -64,6 +68,12 @@ mod tests {
         check("marketdata::shard=debug,market=info", &[]);
         check("gateways::hub=debug", &["gateways::hub"]);
         check("gatway[bar]=debug,[bar]=debug", &["gatway"]);
+        check("marketdata=info,other_crate=off", &["other_crate"]);
+        #[cfg(feature = "nats")]
+        check(
+            &format!("info,{}=debug", crate::broker::nats::CLIENT_LOG),
+            &[],
+        );
         check("[bar{a=1,b=2}]=debug", &[]);
     }
 }
