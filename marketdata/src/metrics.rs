@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use runtime::telemetry::TraceContext;
+use tokio::time::Instant;
 use wire::ShardId;
 
 use crate::owner::Status;
@@ -342,11 +343,47 @@ impl Sparse {
     }
 }
 
+/// Something that fails for a while: its failures are told as [`Sparse`] tells them, and then that it is over.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Outage {
+    failures: Sparse,
+    since: Option<Instant>,
+}
+
+impl Outage {
+    /// It has failed; the count in this outage, if this one is to be told.
+    pub(crate) fn tell_failed(&mut self, now: Instant) -> Option<u64> {
+        self.since.get_or_insert(now);
+        self.failures.tell()
+    }
+
+    /// It works; how long it did not, if it did not.
+    pub(crate) fn tell_works(&mut self, now: Instant) -> Option<Duration> {
+        self.failures = Sparse::default();
+        let since = self.since.take()?;
+        Some(now - since)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use runtime::telemetry::new_trace;
 
     use super::*;
+
+    #[test]
+    fn an_outage_is_told_sparsely_and_its_end_once() {
+        let (mut outage, begin) = (Outage::default(), Instant::now());
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        for _ in 0..2 {
+            assert_eq!(outage.tell_works(at(0)), None);
+            let told: Vec<_> = (1..6)
+                .map(|second| outage.tell_failed(at(second)))
+                .collect();
+            assert_eq!(told, [Some(1), Some(2), None, Some(4), None]);
+            assert_eq!(outage.tell_works(at(9)), Some(Duration::from_secs(8)));
+        }
+    }
 
     #[test]
     fn names_are_those_of_the_design() {

@@ -26,7 +26,7 @@ pub use crate::options::{
 };
 
 /// How long connections and shards may take to end when asked.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// Market data of all sources, not yet running.
 pub struct Service {

@@ -17,7 +17,7 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use wire::assignment::{Difference, FILE_LEN_MAX};
-use wire::{Assignment, Instrument};
+use wire::{Assignment, Instrument, ShardId};
 
 use super::{InLog, Judge, Reason, Refusal, Verdict, known, names};
 use crate::metrics::Count;
@@ -37,6 +37,8 @@ pub struct AssignmentFile {
     judge: Judge,
     taken: watch::Sender<Option<Arc<Assignment>>>,
     metrics: AssignmentMetrics,
+    /// Which shard this process is to serve: a number that is not there is told.
+    shard: ShardId,
     budgets: RestBudgets,
     in_log: InLog,
     /// What the file says, if its venues deny some of it.
@@ -104,6 +106,7 @@ impl AssignmentFile {
     pub fn new(
         path: PathBuf,
         metrics: AssignmentMetrics,
+        shard: ShardId,
         budgets: RestBudgets,
         in_log: InLog,
     ) -> (Self, watch::Receiver<Option<Arc<Assignment>>>) {
@@ -113,6 +116,7 @@ impl AssignmentFile {
             judge: Judge::new(),
             taken,
             metrics,
+            shard,
             budgets,
             in_log,
             denied: None,
@@ -240,6 +244,13 @@ impl AssignmentFile {
             removed = difference.removed.len(),
             "assignment taken"
         );
+        let shards = assignment.shards();
+        if self.shard.0 >= shards.get() {
+            tracing::warn!(
+                shard = %self.shard, shards,
+                "the assignment has no such shard, they are numbered from 0: this process carries nothing"
+            );
+        }
         self.metrics.generation.set(assignment.generation());
         self.taken.send_replace(Some(assignment));
     }
@@ -250,11 +261,11 @@ impl AssignmentFile {
         let path = self.path.display();
         match in_force {
             Some(generation) => tracing::warn!(
-                %path, reason = ?refusal.reason(), error = %refusal, generation,
+                %path, reason = refusal.reason().as_str(), error = %refusal, generation,
                 "assignment refused; the one before stays in force"
             ),
             None => tracing::warn!(
-                %path, reason = ?refusal.reason(), error = %refusal,
+                %path, reason = refusal.reason().as_str(), error = %refusal,
                 "no assignment yet; waiting for one"
             ),
         }

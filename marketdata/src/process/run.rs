@@ -105,6 +105,7 @@ async fn serve(args: Run) -> ExitCode {
     let (file, assigned) = AssignmentFile::new(
         assignment,
         metrics.register(AssignmentMetrics::new),
+        shard,
         options.rest_budgets.clone(),
         options.in_log.clone(),
     );

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use runtime::broker::{BarMessage, Commit, CommitError};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use wire::{Bar, Instrument};
 
 use super::ops::Answer;
@@ -11,6 +12,9 @@ use super::{Shard, wall_ms};
 use crate::carrier::Control;
 use crate::owner::{self, Assigned, Batch, Block, Checkpoint, Event, Level};
 use crate::publish::Numbers;
+
+/// After so long a move is late: a shard takes its instruments within some seconds.
+const LEAVING_MAX: Duration = Duration::from_secs(10);
 
 impl Shard {
     pub(super) fn act_on_events(&mut self) {
@@ -46,7 +50,9 @@ impl Shard {
             }
             // Its feed and its series were made when the assignment came.
             Event::Gained { .. } => {}
-            Event::Fenced { instrument } => tracing::info!(%shard, %instrument, "taken by another"),
+            Event::Fenced { instrument } => {
+                tracing::info!(%shard, %instrument, "its checkpoint is not ours any more: taken by another, or the log was made anew");
+            }
             // For a moment, after a lease was given back or an assignment came.
             Event::Blocked { instrument, block } if block == Block::Behind => {
                 tracing::debug!(%shard, %instrument, reason = block.as_str(), "not taken");
@@ -128,19 +134,48 @@ impl Shard {
                 }
                 self.owner.handle_checkpoints(now_ms, ticket, stored);
             }
-            Answer::Commit(ticket, outcome) => {
+            Answer::Commit(ticket, outcome, why) => {
                 let outcome = outcome?;
-                if !matches!(outcome, owner::CommitOutcome::Committed(_)) {
-                    self.context.metrics.publish_failed.inc();
-                    let waiting = self.owner.ledger().pending_len();
-                    if let Some(count) = self.waiting_told.tell() {
-                        tracing::warn!(count, ?outcome, waiting, "closes not committed");
-                    }
-                }
+                self.tell_commit(&outcome, why.as_deref().unwrap_or_default());
                 self.owner.handle_commit(now_ms, ticket, outcome);
             }
         }
         Ok(())
+    }
+
+    fn tell_commit(&mut self, outcome: &owner::CommitOutcome, error: &str) {
+        let (now, shard) = (Instant::now(), self.context.shard);
+        let waiting = self.owner.ledger().pending_len();
+        if let owner::CommitOutcome::Committed(_) = outcome {
+            if let Some(after) = self.commits.tell_works(now) {
+                let after_ms = after.as_millis();
+                tracing::info!(%shard, after_ms, waiting, "closes are committed again");
+            }
+            return;
+        }
+        self.context.metrics.publish_failed.inc();
+        if let Some(count) = self.commits.tell_failed(now) {
+            tracing::warn!(%shard, count, error, waiting, "closes not committed");
+        }
+    }
+
+    /// Instruments that go to another shard stay with us until one of its processes takes them. Where there is none they
+    /// have no standby here any more.
+    pub(super) fn tell_leaving(&mut self, leaving: usize) {
+        let now = Instant::now();
+        match leaving {
+            0 => self.leaving = None,
+            _ => {
+                let (since, is_told) = self.leaving.get_or_insert((now, false));
+                if !*is_told && now - *since >= LEAVING_MAX {
+                    *is_told = true;
+                    tracing::warn!(
+                        shard = %self.context.shard, leaving,
+                        "instruments that another shard is to take are here still: does a process of that shard run?"
+                    );
+                }
+            }
+        }
     }
 
     pub(super) fn handle_control(&mut self, control: Control) {

@@ -15,7 +15,7 @@ use wire::{Bar, Instrument, Interval, ShardId};
 use crate::aggregate::Config;
 use crate::carriage::Carriage;
 use crate::carrier::Control;
-use crate::metrics::{Metrics, Sparse};
+use crate::metrics::{Metrics, Outage, Sparse};
 use crate::options::{Options, WhenFull};
 use crate::owner::{Accepted, Command, Identity, Level, Owner, Status};
 use crate::publish::Numbers;
@@ -87,7 +87,9 @@ pub(crate) struct Shard {
     repairs: Repairs,
     publish_told: Sparse,
     lost_told: Sparse,
-    waiting_told: Sparse,
+    commits: Outage,
+    /// Since when instruments leave, and whether that was told.
+    leaving: Option<(Instant, bool)>,
     sampled: Sampled,
     /// How often it has gone round.
     #[cfg(test)]
@@ -129,7 +131,8 @@ impl Shard {
             repairs: Repairs::default(),
             publish_told: Sparse::default(),
             lost_told: Sparse::default(),
-            waiting_told: Sparse::default(),
+            commits: Outage::default(),
+            leaving: None,
             sampled: Sampled::new(options.tracer.clone(), &context.intervals),
             #[cfg(test)]
             turns: Arc::default(),
@@ -147,14 +150,14 @@ impl Shard {
         let mut update = tokio::time::interval(self.context.options.update_interval);
         update.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut republish = tokio::time::interval(REPUBLISH_EVERY);
-        let (mut stopping, mut is_last_told) = (false, false);
+        let (mut stop_by, mut is_last_told) = (None, false);
         loop {
             #[cfg(test)]
             self.turns
                 .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.act_on_events();
             self.handle_inputs();
-            if stopping && !is_last_told && self.owner.ledger().is_drained() {
+            if stop_by.is_some() && !is_last_told && self.owner.ledger().is_drained() {
                 // While it is ours: the open bars as they stand.
                 is_last_told = true;
                 self.update().await;
@@ -167,20 +170,20 @@ impl Shard {
             let open = self.is_open();
             tokio::select! {
                 biased;
-                () = shutdown.requested(), if !stopping => {
-                    stopping = true;
-                    self.handle_stop();
+                () = shutdown.requested(), if stop_by.is_none() => stop_by = Some(self.handle_stop()),
+                () = sleep_until(stop_by), if stop_by.is_some() => {
+                    self.tell_given_up();
+                    break;
                 }
                 _ = update.tick() => self.update().await,
                 _ = republish.tick() => self.core.handle_republish(),
                 answer = self.ops.next() => self.handle_answer(answer)?,
                 Some(control) = self.control.recv() => self.handle_control(control),
                 () = sleep_until(wake), if wake.is_some() => {}
-                count = self.inbox.recv_many(&mut taken, TURN_LEN), if open && !stopping => {
+                count = self.inbox.recv_many(&mut taken, TURN_LEN), if open && stop_by.is_none() => {
                     if count == 0 {
                         // Nobody is left to bring anything.
-                        self.handle_stop();
-                        stopping = true;
+                        stop_by = Some(self.handle_stop());
                     }
                     self.inputs.extend(taken.drain(..));
                 }
@@ -267,7 +270,8 @@ impl Shard {
         }
     }
 
-    fn handle_stop(&mut self) {
+    /// Gives until when it is waited for its end.
+    fn handle_stop(&mut self) -> Instant {
         // What is in the inbox has come before the stop. It is not read again: one that is closed is always ready.
         self.inbox.close();
         while let Ok(input) = self.inbox.try_recv() {
@@ -276,6 +280,16 @@ impl Shard {
         self.handle_inputs();
         let now_ms = self.now_ms();
         self.owner.handle_stop(now_ms);
+        Instant::now() + STOP_MAX
+    }
+
+    /// The bus does not answer. What is not committed is made again by who takes the shard next, from the checkpoint.
+    fn tell_given_up(&self) {
+        let waiting = self.owner.ledger().pending_len();
+        tracing::warn!(
+            shard = %self.context.shard, waiting,
+            "stopping without an answer from the bus: who has the shard next makes these closes"
+        );
     }
 
     /// What is looked at from time to time: levels, counts, open bars.
@@ -305,6 +319,7 @@ impl Shard {
             .set(i64::try_from(waiting).unwrap_or(i64::MAX));
         let status = self.owner.status(self.now_ms());
         metrics.set_shard(self.context.shard, &status);
+        self.tell_leaving(status.leaving);
         self.context.status.send_if_modified(|before| {
             let changed = before.as_ref() != Some(&status);
             if changed {
@@ -370,6 +385,9 @@ impl Shard {
 
 /// What is further away, a century, is never; a runtime's clock may not reach it.
 const FAR_MS: u64 = 100 * 365 * 86_400_000;
+
+/// How long a stop waits for the owner, which commits for three seconds at most and then gives its lease back.
+const STOP_MAX: Duration = Duration::from_millis(4_500);
 
 async fn sleep_until(at: Option<Instant>) {
     if let Some(at) = at {

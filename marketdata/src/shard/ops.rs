@@ -28,8 +28,8 @@ pub(crate) enum Answer {
     Lease(LeaseAnswer),
     /// The checkpoints that were asked for; `None` if they could not be read.
     Checkpoints(u64, Option<Vec<Option<StoredAt>>>),
-    /// What became of a commit.
-    Commit(u64, Result<CommitOutcome, CommitError>),
+    /// What became of a commit, and why not what was asked for.
+    Commit(u64, Result<CommitOutcome, CommitError>, Option<String>),
 }
 
 /// The questions that are under way.
@@ -104,7 +104,8 @@ impl Ops {
             });
             let error = committed.as_ref().err().map(|error| error as &dyn Display);
             call.end(&tracer, bus.as_ref(), &commit.closes, error);
-            Answer::Commit(ticket, outcome(committed))
+            let why = committed.as_ref().err().map(ToString::to_string);
+            Answer::Commit(ticket, outcome(committed), why)
         }));
     }
 
@@ -198,17 +199,9 @@ fn outcome(
     match committed {
         Ok(committed) => Ok(CommitOutcome::Committed(committed.checkpoints)),
         Err(CommitError::Fenced) => Ok(CommitOutcome::Fenced),
-        Err(CommitError::Unknown(reason)) => {
-            tracing::warn!(
-                reason,
-                "a commit without an answer; the checkpoints will tell"
-            );
-            Ok(CommitOutcome::Unknown)
-        }
+        // The checkpoints will tell.
+        Err(CommitError::Unknown(_)) => Ok(CommitOutcome::Unknown),
         Err(error) if error.is_terminal() => Err(error),
-        Err(error) => {
-            tracing::debug!(%error, "not committed");
-            Ok(CommitOutcome::Unavailable)
-        }
+        Err(_) => Ok(CommitOutcome::Unavailable),
     }
 }

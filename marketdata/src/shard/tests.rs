@@ -1,5 +1,5 @@
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,6 +28,16 @@ struct Flaky {
     bus: MemoryBroker,
     refusals: Mutex<Vec<CommitError>>,
     committed: AtomicUsize,
+    /// It answers nothing any more.
+    silent: AtomicBool,
+}
+
+impl Flaky {
+    async fn wait(&self) {
+        if self.silent.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 #[async_trait]
@@ -37,6 +47,7 @@ impl Broker for Flaky {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError> {
+        self.wait().await;
         let refusal = self.refusals.lock().unwrap().pop();
         match refusal {
             Some(error) => Err(error),
@@ -54,6 +65,7 @@ impl Broker for Flaky {
         &self,
         subjects: &[CheckpointSubject],
     ) -> Result<Vec<Option<StoredCheckpoint>>, ReadError> {
+        self.wait().await;
         self.bus.checkpoints(subjects).await
     }
 
@@ -89,6 +101,7 @@ impl Broker for Flaky {
 #[async_trait]
 impl Leases for Flaky {
     async fn lease(&self, scope: &Scope, shard: ShardId) -> Result<Option<LeaseEntry>, LeaseError> {
+        self.wait().await;
         self.bus.lease(scope, shard).await
     }
 
@@ -99,6 +112,7 @@ impl Leases for Flaky {
         value: Bytes,
         expect: u64,
     ) -> Result<u64, LeaseError> {
+        self.wait().await;
         self.bus.write_lease(scope, shard, value, expect).await
     }
 }
@@ -139,6 +153,7 @@ fn shard_of(
         bus: MemoryBroker::default(),
         refusals: Mutex::new(refusals),
         committed: AtomicUsize::new(0),
+        silent: AtomicBool::new(false),
     });
     let scope = Scope::new("test", "local").unwrap();
     let mut options = Options::new(Vec::new(), vec![Interval::S1], scope.clone());

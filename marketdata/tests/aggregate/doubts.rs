@@ -129,6 +129,12 @@ fn a_venue_that_begins_its_ids_anew_is_followed() {
          1s:2000=complete[3] 1s:3000=complete[4] 1s:4000=quiet 1s:5000=quiet 1s:6000=quiet 1s:7000=quiet \
          1s:8000=quiet 1s:9000=quiet; clock:12000 => 10s:0=gap[1-4]",
     );
+    // Twice within one bar, which holds more trades than ids then.
+    check(
+        "1m",
+        "ref:1@-50 up:0 2@100 3@900 4@1000 => Reference; 1@1100 2@1200 3@1300 4@1400 => Held cut(1); \
+         1@1500 2@1600 3@1700 => Held cut(1); clock:63000 4@64000 5@65000 => 1m:0=gap[1-4]",
+    );
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use marketdata::aggregate::{Config, Engine, Event, Rejection, Series, TradeOutcome};
+use marketdata::aggregate::{Closed, Config, Engine, Event, Rejection, Series, TradeOutcome};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use wire::{CandleError, Completeness, Instrument, Price, Size, Symbol, Trade, Venue};
 
-use crate::support::{DAY_MS, check, check_with, config, drain, interval, trade};
+use crate::support::{DAY_MS, check, check_with, config, drain, interval, read_back, show, trade};
 
 #[test]
 fn times_out_of_any_range_are_refused() {
@@ -249,9 +249,21 @@ proptest! {
                         prop_assert_eq!(bar.candle.count == 0, bar.candle.ids.is_none());
                         prop_assert!(bar.candle.low <= bar.candle.high);
                         prop_assert!(bar.candle.count > 0 || bar.completeness != Completeness::Complete);
+                        let read = read_back(&bar, true);
+                        prop_assert!(read.is_ok(), "{}: {read:?}", show(&bar));
                     }
                     while let Some((_, open)) = engine.poll_open() {
                         prop_assert!(next.get(&open.interval).is_none_or(|&start| open.start_ms >= start));
+                        let bar = Closed {
+                            interval: open.interval,
+                            start_ms: open.start_ms,
+                            candle: open.candle,
+                            completeness: open.completeness,
+                            rev: 0,
+                            event_time_ms: open.event_time_ms,
+                        };
+                        let read = read_back(&bar, false);
+                        prop_assert!(read.is_ok(), "{open:?}: {read:?}");
                     }
                     while engine.poll_event().is_some() {}
                 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use marketdata::aggregate::{Closed, Config, Event, Series, TradeOutcome};
-use wire::{Interval, Price, Side, Size, Trade};
+use wire::{Bar, Instrument, Interval, Price, Side, Size, Trade};
 
 /// 2024-08-09 00:00 UTC: times in scripts are milliseconds after it.
 pub(crate) const DAY_MS: i64 = 1_723_161_600_000;
@@ -136,6 +136,27 @@ pub(crate) fn show(bar: &Closed) -> String {
     format!("{}:{at}={}{ids}{rev}", bar.interval, bar.completeness)
 }
 
+/// What a reader makes of the bar: whatever we send must be one to it.
+pub(crate) fn read_back(of: &Closed, closed: bool) -> Result<Bar, String> {
+    let instrument = Instrument::new("coinbase".parse().unwrap(), "A-B".parse().unwrap());
+    let bar = Bar {
+        topic: format!("kline:{}:A-B", of.interval).parse().unwrap(),
+        instrument,
+        interval: of.interval,
+        start_ms: of.start_ms,
+        candle: of.candle,
+        closed,
+        rev: of.rev,
+        completeness: of.completeness,
+        close_no: 1,
+        epoch: 1,
+        seq: 0,
+        event_time_ms: of.event_time_ms,
+        publish_time_ms: 0,
+    };
+    Bar::decode(bar.encode().as_ref()).map_err(|error| error.to_string())
+}
+
 fn show_outcome(outcome: TradeOutcome) -> Option<String> {
     (outcome != TradeOutcome::Added).then(|| format!("{outcome:?}"))
 }
@@ -175,7 +196,11 @@ pub(crate) fn check_with(config: Config, script: &str) {
             let outcome = Op::parse(step).apply(&mut series);
             came.extend(outcome.and_then(show_outcome));
             came.extend(std::iter::from_fn(|| series.poll_event()).map(|event| show_event(&event)));
-            came.extend(drain(&mut series).iter().map(show));
+            for bar in drain(&mut series) {
+                let read = read_back(&bar, true);
+                assert!(read.is_ok(), "{}: {read:?}", show(&bar));
+                came.push(show(&bar));
+            }
         }
         got.push(format!("{} => {}", words(steps), came.join(" ")));
         expected.push(format!("{} => {}", words(steps), words(expect)));

@@ -26,6 +26,7 @@ impl Rig {
         let (file, taken) = AssignmentFile::new(
             path,
             AssignmentMetrics::default(),
+            ShardId(0),
             RestBudgets::default(),
             InLog::default(),
         );

@@ -256,3 +256,27 @@ async fn what_generation_the_log_shows_is_told() {
     let status = status.borrow().clone().unwrap();
     assert_eq!(status.blocked.get(&owner::Block::Generation), Some(&2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_though_the_bus_answers_nothing_any_more() {
+    let (inbox_in, inbox) = mpsc::channel(64);
+    let (shard, broker, _) = shard(Vec::new(), inbox, WhenFull::DropNewest);
+    shard.context.carriage.handle_subscribed(0);
+    for input in [up(0), trade(0, 1)] {
+        inbox_in.try_send(input).unwrap();
+    }
+    let shutdown = shard.context.shutdown.clone();
+    let begin = Instant::now();
+    let ticks = async {
+        let silence = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            broker.silent.store(true, Ordering::Relaxed);
+        };
+        tokio::join!(tick(inbox_in, 8, shutdown), silence);
+    };
+    let run = tokio::time::timeout(Duration::from_secs(60), shard.run());
+    let (end, ()) = tokio::join!(run, ticks);
+    assert_eq!(end, Ok(Ok(())), "it is not cut, and no failure");
+    assert!(begin.elapsed() - Duration::from_secs(8) < crate::service::DRAIN_MAX);
+    assert!(broker.committed.load(Ordering::Relaxed) > 0);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use wire::{Subject, SubjectFilter};
 
 use super::direct;
@@ -26,6 +26,9 @@ const QUEUE_MAX: usize = 4_096;
 /// How long the next consumer waits after one that failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What lasts longer is told: elections take four to nine seconds.
+const TROUBLE_MAX: Duration = Duration::from_secs(10);
+
 /// A reader's place in the log. It outlives consumers and connections.
 pub(super) struct Place {
     filter: SubjectFilter,
@@ -33,6 +36,8 @@ pub(super) struct Place {
     log: LogId,
     /// The sequence to read next.
     next: u64,
+    /// Since when it cannot be read, and whether that was told.
+    trouble: Option<(Instant, bool)>,
 }
 
 pub(super) struct NatsCloses {
@@ -71,6 +76,7 @@ pub(super) async fn subscribe(
         filter,
         log: log.clone(),
         next: sequence + 1,
+        trouble: None,
     };
     let (give, queue) = mpsc::channel(QUEUE_MAX);
     let place_given = ClosePlace { log, sequence };
@@ -136,8 +142,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut place: Place, give: mpsc::Sende
                 return;
             }
             End::Again(why) => {
-                tracing::debug!(why, next = place.next, "reading closes anew");
                 shared.counts.error("closes", "consumer");
+                place.tell_trouble(&why);
             }
         }
         tokio::select! {
@@ -209,11 +215,31 @@ async fn deliver(
 impl Place {
     /// Looks whether the log is still the one that the place is in: then what was read of it before is of that one too.
     /// The log's leader says so, whom a commit needs as well: where there is none, nothing new is missed.
-    async fn confirm(&self, shared: &Shared, session: &Session) -> Result<(), End> {
+    async fn confirm(&mut self, shared: &Shared, session: &Session) -> Result<(), End> {
         match streams::log_info(session, shared).await {
             Ok(info) if LogId::new(&info.created) != self.log => Err(End::OtherLog),
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.tell_reads();
+                Ok(())
+            }
             Err(why) => Err(End::Again(why)),
+        }
+    }
+
+    /// It cannot be read, which is told once it has lasted for longer than an election.
+    fn tell_trouble(&mut self, why: &str) {
+        tracing::debug!(why, next = self.next, "reading closes anew");
+        let (since, is_told) = self.trouble.get_or_insert((Instant::now(), false));
+        if !*is_told && since.elapsed() > TROUBLE_MAX {
+            *is_told = true;
+            tracing::warn!(error = why, "closes cannot be read");
+        }
+    }
+
+    fn tell_reads(&mut self) {
+        if let Some((since, true)) = self.trouble.take() {
+            let after_ms = since.elapsed().as_millis();
+            tracing::info!(after_ms, "closes are read again");
         }
     }
 

@@ -122,6 +122,16 @@ fn of_checkpoint(write: &CheckpointWrite) -> Part {
     }
 }
 
+/// Why nobody takes a message of the log.
+const NO_STREAM: &str = "no stream takes it: its servers elect a leader, or it was removed; a process that starts makes it";
+
+fn unavailable(error: &RequestError) -> CommitError {
+    CommitError::Unavailable(match error {
+        RequestError::NoResponders => NO_STREAM.to_owned(),
+        error => error.to_string(),
+    })
+}
+
 /// Sends the batch; gives the sequence of its last message.
 async fn send(shared: &Shared, session: &Session, parts: Vec<Part>) -> Result<u64, CommitError> {
     let timings = &shared.options.timings;
@@ -156,9 +166,7 @@ async fn send(shared: &Shared, session: &Session, parts: Vec<Part>) -> Result<u6
             Ok(answer) => outcome(&answer.payload),
             Err(RequestError::Denied(text)) => Err(CommitError::Denied(text)),
             // The server knows at once that nobody takes it.
-            Err(error @ RequestError::NoResponders) => {
-                Err(CommitError::Unavailable(error.to_string()))
-            }
+            Err(error @ RequestError::NoResponders) => Err(unavailable(&error)),
             Err(error) => Err(CommitError::Unknown(error.to_string())),
         }
     };
@@ -187,7 +195,7 @@ async fn begin(
         .await;
     let answer = answer.map_err(|error| match error {
         RequestError::Denied(text) => CommitError::Denied(text),
-        error => CommitError::Unavailable(error.to_string()),
+        error => unavailable(&error),
     })?;
     if answer.payload.is_empty() {
         return Ok(());
