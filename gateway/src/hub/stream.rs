@@ -67,6 +67,9 @@ pub(super) struct Stream {
     first_close_no: Option<NonZeroU64>,
     /// Start of the newest bar that has closed, in milliseconds.
     closed_start_ms: Option<i64>,
+    /// The epoch and the start of the newest close of the log before this one: an open bar of that owner that comes
+    /// late may be of a bar that its readers have seen closed.
+    closed_before: Option<(u64, i64)>,
 }
 
 impl Stream {
@@ -80,7 +83,10 @@ impl Stream {
         let overtaken = newest.is_some_and(|known| known.bar.open_order() >= bar.open_order())
             || self
                 .closed_start_ms
-                .is_some_and(|closed| bar.start_ms <= closed);
+                .is_some_and(|closed| bar.start_ms <= closed)
+            || self
+                .closed_before
+                .is_some_and(|(epoch, start_ms)| bar.epoch <= epoch && bar.start_ms <= start_ms);
         if overtaken {
             return Taken::Stale;
         }
@@ -137,10 +143,12 @@ impl Stream {
     /// are of an owner after the one that closed last, who is of the other log already.
     pub(super) fn handle_other_log(&mut self) {
         let epoch = self.ring.back().map(|close| close.bar.epoch);
+        let closed_before = epoch.zip(self.closed_start_ms).or(self.closed_before);
         let is_new = |open: &Encoded| epoch.is_some_and(|epoch| epoch < open.bar.epoch);
         *self = Self {
             open: self.open.take().filter(is_new),
             version: self.version,
+            closed_before,
             held: self.held.take().filter(|held| is_new(&held.bar)),
             ..Self::default()
         };

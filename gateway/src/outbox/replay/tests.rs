@@ -390,3 +390,16 @@ fn a_replay_of_a_log_that_was_made_anew_is_given_up() {
     assert_eq!(fixture.got(), closes(1..=4));
     assert!(fixture.outboxes[0].replays.0.is_none(), "nothing is kept");
 }
+
+#[test]
+fn what_has_closed_in_the_log_before_is_not_open_again() {
+    let mut fixture = Fixture::new(2);
+    let mut btc = Stream::new(BTC);
+    let late = btc.open();
+    fixture.commit(&mut btc, 1, 0);
+    fixture.listen(BTC, Some(0));
+    assert_eq!(fixture.got(), closes(1..=1));
+    fixture.make_log_anew(&mut btc);
+    give(&mut fixture.hub, 0, late);
+    assert!(fixture.got().is_empty());
+}
