@@ -1,0 +1,45 @@
+//! The command line of `marketfeed-operator`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// MarketFeed resources in, the Kubernetes objects that run them out
+#[derive(Debug, Parser)]
+#[command(name = "marketfeed-operator", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the definition of the resource, for kubectl apply -f -
+    Crd,
+    /// Say what a MarketFeed would run and what a change would move, without a cluster
+    Plan(PlanArgs),
+}
+
+/// The options of `marketfeed-operator plan`.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// The MarketFeed, as YAML or JSON; - is the standard input
+    #[arg(long, short = 'f', value_name = "FILE", env = "MARKETFEED_FILE")]
+    pub file: PathBuf,
+
+    /// The assignment in force, to go on from: key assignment.json of the feed's ConfigMap, or a file of assign
+    #[arg(long, value_name = "FILE", env = "MARKETFEED_ASSIGNMENT")]
+    pub assignment: Option<PathBuf>,
+
+    /// Where the feed is, if its file names no namespace
+    #[arg(
+        long,
+        short = 'n',
+        value_name = "NAME",
+        env = "MARKETFEED_NAMESPACE",
+        default_value = "default"
+    )]
+    pub namespace: String,
+}

@@ -1,0 +1,18 @@
+//! MarketFeed's operator: a `MarketFeed` resource in, the Kubernetes objects that run it out.
+
+/// The custom resource.
+pub mod spec;
+
+/// From what was written to what can run.
+pub mod validate;
+
+/// A MarketFeed from text, and the assignment that it asks for.
+pub mod plan;
+
+/// The command line.
+pub mod args;
+
+/// What the commands do.
+pub mod command;
+
+pub use validate::{ValidFeed, validate};
