@@ -42,4 +42,25 @@ pub struct PlanArgs {
         default_value = "default"
     )]
     pub namespace: String,
+    /// The image of feeds that pin none
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        env = "MARKETFEED_IMAGE",
+        default_value = concat!("marketfeed:", env!("CARGO_PKG_VERSION"))
+    )]
+    pub image: String,
+
+    /// Where the operator runs, which NetworkPolicies let in
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "MARKETFEED_OPERATOR_NAMESPACE",
+        default_value = "marketfeed-system"
+    )]
+    pub operator_namespace: String,
+
+    /// Print the objects that would be applied, as YAML, and nothing else
+    #[arg(long, env = "MARKETFEED_OBJECTS")]
+    pub objects: bool,
 }

@@ -11,6 +11,7 @@ use wire::assignment::Difference;
 use wire::{Assignment, AssignmentError};
 
 use crate::args::{Cli, Command, PlanArgs};
+use crate::build::{Release, build};
 use crate::plan::{self, FeedError};
 use crate::spec::crd_yaml;
 use crate::validate::{Invalid, validate};
@@ -42,6 +43,15 @@ pub enum PlanFailure {
         /// Why.
         error: io::Error,
     },
+    /// Both from the standard input.
+    #[error("--file and --assignment are both -: write a file's name for one of them")]
+    StdinTwice,
+    /// The objects cannot be written; that is a mistake of ours.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// Likewise.
+    #[error(transparent)]
+    Yaml(#[from] serde_yaml_ng::Error),
     /// It is no MarketFeed.
     #[error("{}: {error}", path.display())]
     Feed {
@@ -77,7 +87,14 @@ pub fn plan(args: &PlanArgs) -> Result<String, PlanFailure> {
         file,
         assignment,
         namespace,
+        image,
+        operator_namespace,
+        objects,
     } = args;
+    let is_stdin = |path: &Path| path.as_os_str() == "-";
+    if is_stdin(file) && assignment.as_deref().is_some_and(is_stdin) {
+        return Err(PlanFailure::StdinTwice);
+    }
     let text = String::from_utf8_lossy(&read(file)?).into_owned();
     let feed = plan::parse(&text, namespace).map_err(|error| PlanFailure::Feed {
         path: file.clone(),
@@ -102,10 +119,16 @@ pub fn plan(args: &PlanArgs) -> Result<String, PlanFailure> {
         path: file.clone(),
         error,
     })?;
-    Ok(format!(
-        "{}\n",
-        Difference::between(previous.as_ref(), &next)
-    ))
+    let release = Release {
+        image: image.clone(),
+        namespace: operator_namespace.clone(),
+    };
+    let built = build(&feed, &next, &release).to_json()?;
+    if *objects {
+        return Ok(plan::to_yaml(&built)?);
+    }
+    let difference = Difference::between(previous.as_ref(), &next);
+    Ok(plan::summary(&feed, &difference, &built))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, PlanFailure> {

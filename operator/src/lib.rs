@@ -6,6 +6,9 @@ pub mod spec;
 /// From what was written to what can run.
 pub mod validate;
 
+/// The Kubernetes objects that run it.
+pub mod build;
+
 /// A MarketFeed from text, and the assignment that it asks for.
 pub mod plan;
 

@@ -1,13 +1,16 @@
 // Pure: a MarketFeed from text, and the assignment that it asks for.
 #![deny(clippy::disallowed_methods)]
 
+use std::fmt::Write;
+
 use kube::Resource;
 use serde::Deserialize;
 use serde_json::Value;
-use wire::assignment::assign;
+use wire::assignment::{Difference, assign};
 use wire::{Assignment, AssignmentError};
 
 use crate::ValidFeed;
+use crate::build::names::{self, Component};
 use crate::spec::{MarketFeed, UnknownField, unknown_fields};
 
 /// Stands for what tells an object from others of its name, where there is no cluster to give it one.
@@ -90,4 +93,62 @@ pub fn assignment(
         feed.intervals.iter().copied(),
         feed.shards,
     )
+}
+
+/// What a feed is, what changes, and what would be applied, for people.
+#[must_use]
+pub fn summary(feed: &ValidFeed, difference: &Difference, objects: &[Value]) -> String {
+    let identity = &feed.identity;
+    let intervals: Vec<String> = feed.intervals.iter().map(ToString::to_string).collect();
+    let instruments: usize = feed.sources.iter().map(|source| source.symbols.len()).sum();
+    // Writing to a string cannot fail.
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "MarketFeed {}/{}: {instruments} instruments, bars of {}, on the bus as {} in {}",
+        identity.namespace,
+        identity.name,
+        intervals.join(","),
+        feed.scope.env,
+        feed.scope.region,
+    );
+    let _ = writeln!(out, "{difference}");
+    if difference.intervals_changed {
+        let _ = writeln!(
+            out,
+            "the market-data pods would be restarted, as bar lengths change with a start only"
+        );
+    }
+    for object in objects {
+        let _ = writeln!(out, "apply {}", shown(object));
+    }
+    let purge = names::component(identity, Component::Purge);
+    let _ = match feed.is_purged() {
+        true => writeln!(out, "at its deletion: Job {purge} removes its streams"),
+        false => writeln!(out, "at its deletion: its streams stay"),
+    };
+    out
+}
+
+/// Kind and name of an object.
+fn shown(object: &Value) -> String {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (kind, name) = (word(&object["kind"]), word(&object["metadata"]["name"]));
+    match object["spec"]["replicas"].as_i64() {
+        Some(replicas) => format!("{kind} {name}, {replicas} replicas"),
+        None => format!("{kind} {name}"),
+    }
+}
+
+/// The objects as documents of one text, for `kubectl diff -f -`.
+///
+/// # Errors
+/// Never for JSON.
+pub fn to_yaml(objects: &[Value]) -> Result<String, serde_yaml_ng::Error> {
+    let mut out = String::new();
+    for object in objects {
+        out.push_str("---\n");
+        out.push_str(&serde_yaml_ng::to_string(object)?);
+    }
+    Ok(out)
 }

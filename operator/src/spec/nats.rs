@@ -64,6 +64,11 @@ pub struct NatsSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_credentials_secret_ref: Option<SecretKeyRef>,
 
+    /// Other credentials for the removal of the streams when the MarketFeed is deleted. Those of credentialsSecretRef where
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purge_credentials_secret_ref: Option<SecretKeyRef>,
+
     /// Encryption. What the servers offer is used where this is absent, with the image's own list of authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<NatsTlsSpec>,

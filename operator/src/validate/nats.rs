@@ -17,10 +17,12 @@ pub struct ValidNats {
     pub urls: Vec<String>,
     /// How many of them hold each close.
     pub replicas: i32,
-    /// The file that says who the market-data processes are, and the purge.
+    /// The file that says who the market-data processes are.
     pub credentials: Option<SecretKeyRef>,
     /// The same of the gateways.
     pub gateway_credentials: Option<SecretKeyRef>,
+    /// The same of who removes the streams.
+    pub purge_credentials: Option<SecretKeyRef>,
     /// Encryption.
     pub tls: ValidTls,
     /// What becomes of the streams.
@@ -50,6 +52,7 @@ pub(super) fn check(
         replicas,
         credentials_secret_ref,
         gateway_credentials_secret_ref,
+        purge_credentials_secret_ref,
         tls,
         deletion_policy,
     } = spec;
@@ -75,6 +78,10 @@ pub(super) fn check(
             "spec.nats.gatewayCredentialsSecretRef",
             gateway_credentials_secret_ref,
         ),
+        (
+            "spec.nats.purgeCredentialsSecretRef",
+            purge_credentials_secret_ref,
+        ),
     ];
     for (path, secret) in secrets {
         if let Some(secret) = secret {
@@ -97,6 +104,9 @@ pub(super) fn check(
         replicas: *replicas,
         credentials: credentials_secret_ref.clone(),
         gateway_credentials: gateway_credentials_secret_ref
+            .clone()
+            .or_else(|| credentials_secret_ref.clone()),
+        purge_credentials: purge_credentials_secret_ref
             .clone()
             .or_else(|| credentials_secret_ref.clone()),
         tls: ValidTls {
