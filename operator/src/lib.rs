@@ -18,4 +18,7 @@ pub mod args;
 /// What the commands do.
 pub mod command;
 
+/// What is said of a feed, from what was seen of it.
+pub mod status;
+
 pub use validate::{ValidFeed, validate};
