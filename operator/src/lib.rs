@@ -12,6 +12,15 @@ pub mod build;
 /// A MarketFeed from text, and the assignment that it asks for.
 pub mod plan;
 
+/// What brings a cluster to what is wanted.
+pub mod controller;
+
+/// Which of several operators writes.
+pub mod leader;
+
+/// The controller as a process.
+mod run;
+
 /// The command line.
 pub mod args;
 

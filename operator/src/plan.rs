@@ -95,6 +95,23 @@ pub fn assignment(
     )
 }
 
+/// As [`assignment`]; where there is none in force that can be read, its number is above `floor`, the highest that was.
+///
+/// # Errors
+/// As [`assignment`].
+pub fn assignment_above(
+    feed: &ValidFeed,
+    previous: Option<&Assignment>,
+    floor: u64,
+) -> Result<Assignment, AssignmentError> {
+    let next = assignment(feed, previous)?;
+    if previous.is_some() || next.generation() > floor {
+        return Ok(next);
+    }
+    let (intervals, sources) = (next.intervals().to_vec(), next.sources().to_vec());
+    Assignment::new(floor.saturating_add(1), intervals, next.shards(), sources)
+}
+
 /// What a feed is, what changes, and what would be applied, for people.
 #[must_use]
 pub fn summary(feed: &ValidFeed, difference: &Difference, objects: &[Value]) -> String {

@@ -108,6 +108,27 @@ pub fn refused(error: &Invalid, before: &Said<'_>, now_s: i64) -> MarketFeedStat
     }
 }
 
+/// What is said of an object that this release cannot read.
+#[must_use]
+pub fn undecodable(error: &str, generation: i64, now_s: i64) -> MarketFeedStatus {
+    let finding = Finding {
+        kind: Kind::Ready,
+        state: State::Bad,
+        reason: "Undecodable",
+        message: format!("this release of the operator cannot read it: {error}"),
+    };
+    let before = Said {
+        status: None,
+        generation,
+        version: None,
+    };
+    MarketFeedStatus {
+        observed_generation: Some(generation),
+        conditions: conditions(&[finding], &before, now_s),
+        ..MarketFeedStatus::default()
+    }
+}
+
 /// What was said before, and of what it is said now.
 #[derive(Debug, Clone, Copy)]
 pub struct Said<'a> {
