@@ -20,6 +20,9 @@ impl Venue {
     pub const COINBASE: &'static str = "coinbase";
     /// Coinbase Advanced Trade, by its `market_trades` channel.
     pub const COINBASE_ADVANCED: &'static str = "coinbase-advanced";
+    /// All of them: those that `marketdata` speaks, and so those that a custom resource may name.
+    pub const KNOWN: [&'static str; 3] =
+        [Self::BINANCE_SPOT, Self::COINBASE, Self::COINBASE_ADVANCED];
 }
 
 impl Symbol {

@@ -155,3 +155,21 @@ pub enum AdapterError {
     #[error(transparent)]
     Symbols(#[from] SymbolsError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What names venues without knowing their protocols, such as a custom resource, goes by that list.
+    #[test]
+    fn the_known_venues_are_those_that_are_spoken() {
+        let symbols = ["BTC-USD".parse().unwrap()];
+        for name in wire::Venue::KNOWN {
+            let venue = wire::Venue::new(name).unwrap();
+            assert_eq!(adapter(&venue, &symbols).unwrap().name(), name);
+        }
+        let other = wire::Venue::new("kraken").unwrap();
+        let error = adapter(&other, &symbols).unwrap_err().to_string();
+        assert!(error.ends_with(&wire::Venue::KNOWN.join(", ")), "{error}");
+    }
+}

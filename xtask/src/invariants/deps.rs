@@ -8,7 +8,11 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 /// Dependencies that may be there in two versions, each with the reason.
-const DUPLICATES_ALLOWED: [(&str, &str); 11] = [
+const DUPLICATES_ALLOWED: [(&str, &str); 13] = [
+    (
+        "base64",
+        "kube-client 5 is at 0.23; async-nats, k8s-openapi, tonic and tower-http keep to 0.22",
+    ),
     (
         "digest",
         "nkeys (async-nats) signs by ed25519-dalek, which keeps to 0.10; tungstenite's sha1 is at 0.11",
@@ -25,6 +29,10 @@ const DUPLICATES_ALLOWED: [(&str, &str); 11] = [
     (
         "rand",
         "opentelemetry_sdk 0.33 keeps to 0.9; async-nats and proptest are at 0.10, nkeys at 0.8",
+    ),
+    (
+        "hashbrown",
+        "kube-runtime 5 keeps to 0.16; indexmap is at 0.17",
     ),
     ("rand_core", "with rand"),
     (

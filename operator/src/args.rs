@@ -1,0 +1,103 @@
+//! The command line of `marketfeed-operator`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use runtime::args::{AdminArgs, LogArgs};
+
+/// MarketFeed resources in, the Kubernetes objects that run them out
+#[derive(Debug, Parser)]
+#[command(name = "marketfeed-operator", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Look after MarketFeeds, in the cluster that it runs in or that a kubeconfig names
+    Run(Box<RunArgs>),
+    /// Print the definition of the resource, for kubectl apply -f -
+    Crd,
+    /// Say what a MarketFeed would run and what a change would move, without a cluster
+    Plan(PlanArgs),
+}
+
+/// The options of `marketfeed-operator run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Look after the MarketFeeds of this namespace only; of all namespaces if absent
+    #[arg(long, value_name = "NAME", env = "MARKETFEED_WATCH_NAMESPACE")]
+    pub watch_namespace: Option<String>,
+
+    /// The image of feeds that pin none
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        env = "MARKETFEED_IMAGE",
+        default_value = concat!("marketfeed:", env!("CARGO_PKG_VERSION"))
+    )]
+    pub image: String,
+
+    /// Where it runs itself: its Lease is there, and NetworkPolicies let it in from there
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "MARKETFEED_OPERATOR_NAMESPACE",
+        default_value = "marketfeed-system"
+    )]
+    pub operator_namespace: String,
+
+    /// Its state.
+    #[command(flatten)]
+    pub admin: AdminArgs,
+
+    /// Its log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// The options of `marketfeed-operator plan`.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// The MarketFeed, as YAML or JSON; - is the standard input
+    #[arg(long, short = 'f', value_name = "FILE", env = "MARKETFEED_FILE")]
+    pub file: PathBuf,
+
+    /// The assignment in force, to go on from: key assignment.json of the feed's ConfigMap, or a file of assign
+    #[arg(long, value_name = "FILE", env = "MARKETFEED_ASSIGNMENT")]
+    pub assignment: Option<PathBuf>,
+
+    /// Where the feed is, if its file names no namespace
+    #[arg(
+        long,
+        short = 'n',
+        value_name = "NAME",
+        env = "MARKETFEED_NAMESPACE",
+        default_value = "default"
+    )]
+    pub namespace: String,
+    /// The image of feeds that pin none
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        env = "MARKETFEED_IMAGE",
+        default_value = concat!("marketfeed:", env!("CARGO_PKG_VERSION"))
+    )]
+    pub image: String,
+
+    /// Where the operator runs, which NetworkPolicies let in
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "MARKETFEED_OPERATOR_NAMESPACE",
+        default_value = "marketfeed-system"
+    )]
+    pub operator_namespace: String,
+
+    /// Print the objects that would be applied, as YAML, and nothing else
+    #[arg(long, env = "MARKETFEED_OBJECTS")]
+    pub objects: bool,
+}

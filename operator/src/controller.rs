@@ -1,0 +1,156 @@
+//! The controller: what is wanted of each MarketFeed, what is there, and what brings the one to the other.
+//!
+//! It sends nothing that changes nothing: what it has applied is remembered ([`ledger`]), and what is there is watched. It
+//! plans from the assignment that is in force, which is in the feed's ConfigMap and nowhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::watcher;
+use kube::{Client, ResourceExt};
+
+use crate::build::Release;
+use crate::spec::MarketFeed;
+
+/// What has been applied, and so what is to be.
+pub mod ledger;
+
+/// How a feed goes, step by step.
+pub mod deletion;
+
+/// What is there, as it is watched.
+mod stores;
+
+/// Writes to the API server.
+mod writes;
+
+/// What is remembered of feeds, and why they are not as they should be.
+mod context;
+
+/// What of a feed's pods matters here.
+mod pods;
+
+/// One feed, from what is wanted to what is said of it.
+mod reconcile;
+
+/// What gateways hear.
+mod gateways;
+
+pub use context::{Context, Error};
+pub use gateways::{Ask, HttpAsk};
+pub use reconcile::{Next, reconcile, undecodable};
+pub use stores::{Kinds, Stores, Watched};
+
+/// How often a feed is looked at when nothing has changed: its gateways are asked what they hear.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// And while something is waited for that is not watched.
+const LOOK_SOON: Duration = Duration::from_secs(2);
+
+/// How long events of a feed are gathered before it is looked at.
+const GATHERED_FOR: Duration = Duration::from_millis(500);
+
+/// Feeds that are worked on at one time.
+const AT_A_TIME: u16 = 8;
+
+/// Where MarketFeeds are looked after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Where {
+    /// In all namespaces.
+    Everywhere,
+    /// In one.
+    Namespace(String),
+}
+
+impl Where {
+    /// The objects of a kind that are looked at.
+    pub(crate) fn api<K>(&self, client: Client) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        match self {
+            Self::Everywhere => Api::all(client),
+            Self::Namespace(namespace) => Api::namespaced(client, namespace),
+        }
+    }
+}
+
+/// Looks after feeds until it is dropped.
+pub async fn run(client: Client, place: Where, release: Release) {
+    let (stores, watched) = stores::watch(&client, &place);
+    let context = Arc::new(Context::new(
+        client.clone(),
+        release,
+        stores,
+        Arc::new(HttpAsk),
+    ));
+    let feeds: Api<DeserializeGuard<MarketFeed>> = match &place {
+        Where::Everywhere => Api::all(client),
+        Where::Namespace(namespace) => Api::namespaced(client, namespace),
+    };
+    let controller = Controller::new(feeds, watcher::Config::default()).with_config(
+        Config::default()
+            .debounce(GATHERED_FOR)
+            .concurrency(AT_A_TIME),
+    );
+    let Watched {
+        config_maps,
+        services,
+        deployments,
+        budgets,
+        autoscalers,
+        policies,
+        jobs,
+        pods,
+    } = watched;
+    let controller = controller
+        .owns_stream(config_maps)
+        .owns_stream(services)
+        .owns_stream(deployments)
+        .owns_stream(budgets)
+        .owns_stream(autoscalers)
+        .owns_stream(policies)
+        .owns_stream(jobs);
+    let feeds = controller.run(looked_at, failed, context);
+    let feeds = feeds.for_each(|outcome| async move {
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "a look at a feed failed");
+        }
+    });
+    // Pods are read and trigger nothing: they change with each probe.
+    let pods = pods.for_each(|_| std::future::ready(()));
+    futures_util::future::join(feeds, pods).await;
+}
+
+async fn looked_at(
+    feed: Arc<DeserializeGuard<MarketFeed>>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
+    match &feed.0 {
+        Ok(feed) => {
+            let next = reconcile(feed, &context).await?;
+            context.handle_success(&feed.uid().unwrap_or_default());
+            Ok(Action::requeue(match next {
+                Next::Usual => LOOK_EVERY,
+                Next::Soon => LOOK_SOON,
+            }))
+        }
+        Err(invalid) => {
+            undecodable(invalid, &context).await?;
+            Ok(Action::await_change())
+        }
+    }
+}
+
+/// Each feed has its own pause, which doubles.
+#[expect(clippy::needless_pass_by_value, reason = "as the controller calls it")]
+fn failed(feed: Arc<DeserializeGuard<MarketFeed>>, error: &Error, context: Arc<Context>) -> Action {
+    let (name, namespace) = (feed.name_any(), feed.namespace().unwrap_or_default());
+    let pause = context.handle_failure(&feed.uid().unwrap_or_default());
+    tracing::warn!(feed = name, namespace, %error, pause_s = pause.as_secs(), "a feed is not as it should be");
+    Action::requeue(pause)
+}

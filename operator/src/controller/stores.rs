@@ -1,0 +1,230 @@
+//! What is there, as it is watched: the API server is asked nothing else.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::Where;
+use super::ledger::{Key, Version};
+use crate::build::names::{FEED_LABEL, FIELD_MANAGER};
+use crate::validate::Identity;
+
+/// Objects of one kind each.
+#[derive(Clone)]
+pub struct Kinds<M, S, D, B, A, N, J, P> {
+    /// Assignments.
+    pub config_maps: M,
+    /// Gateways' Services.
+    pub services: S,
+    /// Gateways and shards.
+    pub deployments: D,
+    /// Disruption budgets.
+    pub budgets: B,
+    /// Gateways' autoscalers.
+    pub autoscalers: A,
+    /// Who may reach pods.
+    pub policies: N,
+    /// Purges.
+    pub jobs: J,
+    /// Pods of all of them.
+    pub pods: P,
+}
+
+/// What was seen of each kind.
+pub type Stores = Kinds<
+    Store<ConfigMap>,
+    Store<Service>,
+    Store<Deployment>,
+    Store<PodDisruptionBudget>,
+    Store<HorizontalPodAutoscaler>,
+    Store<NetworkPolicy>,
+    Store<Job>,
+    Store<Pod>,
+>;
+
+type Events<K> = BoxStream<'static, Result<K, watcher::Error>>;
+
+/// What happens to each kind; the stores are filled by reading it.
+pub type Watched = Kinds<
+    Events<ConfigMap>,
+    Events<Service>,
+    Events<Deployment>,
+    Events<PodDisruptionBudget>,
+    Events<HorizontalPodAutoscaler>,
+    Events<NetworkPolicy>,
+    Events<Job>,
+    Events<Pod>,
+>;
+
+/// Watches all kinds; only what is the operator's.
+pub(super) fn watch(client: &Client, place: &Where) -> (Stores, Watched) {
+    let (config_maps, config_map_events) = one(client, place);
+    let (services, service_events) = one(client, place);
+    let (deployments, deployment_events) = one(client, place);
+    let (budgets, budget_events) = one(client, place);
+    let (autoscalers, autoscaler_events) = one(client, place);
+    let (policies, policy_events) = one(client, place);
+    let (jobs, job_events) = one(client, place);
+    let (pods, pod_events) = one(client, place);
+    let stores = Kinds {
+        config_maps,
+        services,
+        deployments,
+        budgets,
+        autoscalers,
+        policies,
+        jobs,
+        pods,
+    };
+    let watched = Kinds {
+        config_maps: config_map_events,
+        services: service_events,
+        deployments: deployment_events,
+        budgets: budget_events,
+        autoscalers: autoscaler_events,
+        policies: policy_events,
+        jobs: job_events,
+        pods: pod_events,
+    };
+    (stores, watched)
+}
+
+fn one<K>(client: &Client, place: &Where) -> (Store<K>, Events<K>)
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let (store, writer) = reflector::store();
+    let config =
+        watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={FIELD_MANAGER}"));
+    let events = watcher(place.api::<K>(client.clone()), config);
+    let events = events.default_backoff().reflect(writer).touched_objects();
+    (store, events.boxed())
+}
+
+/// What is there of one feed.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) config_maps: Vec<Arc<ConfigMap>>,
+    pub(super) deployments: Vec<Arc<Deployment>>,
+    pub(super) autoscalers: Vec<Arc<HorizontalPodAutoscaler>>,
+    pub(super) jobs: Vec<Arc<Job>>,
+    pub(super) pods: Vec<Arc<Pod>>,
+    /// All but Jobs and pods, which are not applied again and again.
+    pub(super) versions: BTreeMap<Key, Version>,
+}
+
+impl Stores {
+    /// Whether every kind was read once. Before that what is there is not known.
+    pub(super) async fn wait_until_read(&self) -> Result<(), reflector::store::WriterDropped> {
+        self.config_maps.wait_until_ready().await?;
+        self.services.wait_until_ready().await?;
+        self.deployments.wait_until_ready().await?;
+        self.budgets.wait_until_ready().await?;
+        self.autoscalers.wait_until_ready().await?;
+        self.policies.wait_until_ready().await?;
+        self.jobs.wait_until_ready().await?;
+        self.pods.wait_until_ready().await
+    }
+
+    pub(super) fn of(&self, feed: &Identity) -> Seen {
+        let mut versions = BTreeMap::new();
+        let mut seen = Seen {
+            config_maps: owned(&self.config_maps, feed, "ConfigMap", &mut versions),
+            deployments: owned(&self.deployments, feed, "Deployment", &mut versions),
+            autoscalers: owned(
+                &self.autoscalers,
+                feed,
+                "HorizontalPodAutoscaler",
+                &mut versions,
+            ),
+            jobs: owned(&self.jobs, feed, "Job", &mut BTreeMap::new()),
+            pods: labelled(&self.pods, feed),
+            versions: BTreeMap::new(),
+        };
+        owned(&self.services, feed, "Service", &mut versions);
+        owned(&self.budgets, feed, "PodDisruptionBudget", &mut versions);
+        owned(&self.policies, feed, "NetworkPolicy", &mut versions);
+        seen.versions = versions;
+        seen
+    }
+}
+
+/// Those that the feed owns: another one of its name may have left some behind.
+fn owned<K>(
+    store: &Store<K>,
+    feed: &Identity,
+    kind: &str,
+    versions: &mut BTreeMap<Key, Version>,
+) -> Vec<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let mut found = labelled(store, feed);
+    found.retain(|object| {
+        object
+            .owner_references()
+            .iter()
+            .any(|owner| owner.uid == feed.uid)
+    });
+    for object in &found {
+        let meta = object.meta();
+        let key = Key {
+            kind: kind.to_owned(),
+            name: object.name_any(),
+        };
+        versions.insert(
+            key,
+            version(meta.generation, meta.resource_version.as_deref()),
+        );
+    }
+    found
+}
+
+fn labelled<K>(store: &Store<K>, feed: &Identity) -> Vec<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let of_feed = |object: &K| {
+        object.namespace().as_deref() == Some(&feed.namespace)
+            && object.labels().get(FEED_LABEL) == Some(&feed.name)
+    };
+    store.state_filter(of_feed)
+}
+
+/// See [`Version`].
+pub(super) fn version(generation: Option<i64>, resource_version: Option<&str>) -> Version {
+    let generation = generation.and_then(|generation| u64::try_from(generation).ok());
+    let stored = || resource_version.and_then(|version| version.parse().ok());
+    generation.or_else(stored).unwrap_or(0)
+}
+
+/// Streams are opaque; nobody needs more of them.
+impl<M, S, D, B, A, N, J, P> Debug for Kinds<M, S, D, B, A, N, J, P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kinds")
+    }
+}
+
+const _: fn() = || {
+    fn is_stream<T: Stream>() {}
+    is_stream::<Events<Pod>>();
+};

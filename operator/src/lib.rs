@@ -1,0 +1,33 @@
+//! MarketFeed's operator: a `MarketFeed` resource in, the Kubernetes objects that run it out.
+
+/// The custom resource.
+pub mod spec;
+
+/// From what was written to what can run.
+pub mod validate;
+
+/// The Kubernetes objects that run it.
+pub mod build;
+
+/// A MarketFeed from text, and the assignment that it asks for.
+pub mod plan;
+
+/// What brings a cluster to what is wanted.
+pub mod controller;
+
+/// Which of several operators writes.
+pub mod leader;
+
+/// The controller as a process.
+mod run;
+
+/// The command line.
+pub mod args;
+
+/// What the commands do.
+pub mod command;
+
+/// What is said of a feed, from what was seen of it.
+pub mod status;
+
+pub use validate::{ValidFeed, validate};

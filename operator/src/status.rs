@@ -1,0 +1,167 @@
+// Pure: what is said of a feed, from what was seen of it. Whether bars flow is told by what a gateway hears on the bus, and
+// not by whether pods are ready: a ready pod may hear nothing.
+#![deny(clippy::disallowed_methods)]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+use wire::Assignment;
+use wire::api::FeedReport;
+
+use crate::ValidFeed;
+use crate::build::names;
+use crate::spec::{AssignmentStatus, MarketFeedStatus, SummaryStatus};
+use crate::validate::Invalid;
+
+/// Workloads, as Kubernetes tells of them.
+mod workload;
+
+/// Why pods do not run.
+mod trouble;
+
+/// What gateways hear, by shard.
+mod heard;
+
+/// One condition each.
+mod finding;
+
+/// What is waited for before something is called bad.
+mod patience;
+
+pub use finding::{Finding, Kind, State};
+pub use patience::Patience;
+pub use trouble::Trouble;
+pub use workload::{Scaling, Workload};
+
+use heard::Heard;
+
+/// What was seen of a feed's parts at one time.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// The gateways.
+    pub gateway: Workload,
+    /// The shards, by number.
+    pub shards: Vec<Workload>,
+    /// The autoscaler, where there is one.
+    pub scaling: Option<Scaling>,
+    /// What a gateway says that it hears; `None` where none answered.
+    pub report: Option<FeedReport>,
+    /// Why pods do not run, the first of them first.
+    pub troubles: Vec<Trouble>,
+}
+
+/// What is said of a feed that can run.
+///
+/// `now_s` is in Unix seconds. `patience` is kept from one time to the next, and so is what was said before: a condition that
+/// stays as it is keeps its time, so that a steady feed's status does not change.
+#[must_use]
+pub fn judge(
+    feed: &ValidFeed,
+    assignment: &Assignment,
+    observed: &Observed,
+    before: &Said<'_>,
+    patience: &mut Patience,
+    now_s: i64,
+) -> MarketFeedStatus {
+    let heard = observed
+        .report
+        .as_ref()
+        .map(|report| Heard::of(report, assignment));
+    let mut findings = finding::parts(assignment, observed, heard.as_ref());
+    patience.temper(&mut findings, before.status, now_s);
+    findings.insert(0, finding::ready(&findings, assignment, observed));
+    let shards = heard.as_ref().map(Heard::shards);
+    let instruments = assignment.instruments().count();
+    MarketFeedStatus {
+        observed_generation: Some(before.generation),
+        conditions: conditions(&findings, before, now_s),
+        summary: Some(SummaryStatus {
+            shards: heard::of_all(
+                heard.as_ref().map(Heard::owned),
+                usize::from(feed.shards.get()),
+            ),
+            instruments: i32::try_from(instruments).unwrap_or(i32::MAX),
+            gateways: format!("{}/{}", observed.gateway.ready, observed.gateway.wanted),
+            fresh: heard::of_all(heard.as_ref().map(Heard::fresh), instruments),
+        }),
+        assignment: Some(AssignmentStatus {
+            generation: i64::try_from(assignment.generation()).unwrap_or(i64::MAX),
+            config_map: names::assignment(&feed.identity),
+        }),
+        shards: shards.unwrap_or_default(),
+        version: before.version.map(str::to_owned),
+    }
+}
+
+/// What is said of one that cannot: its pods, if it had any, go on as they are.
+#[must_use]
+pub fn refused(error: &Invalid, before: &Said<'_>, now_s: i64) -> MarketFeedStatus {
+    let finding = Finding {
+        kind: Kind::Ready,
+        state: State::Bad,
+        reason: "Invalid",
+        message: error.to_string(),
+    };
+    MarketFeedStatus {
+        observed_generation: Some(before.generation),
+        conditions: conditions(&[finding], before, now_s),
+        ..before.status.cloned().unwrap_or_default()
+    }
+}
+
+/// What is said of an object that this release cannot read.
+#[must_use]
+pub fn undecodable(error: &str, generation: i64, now_s: i64) -> MarketFeedStatus {
+    let finding = Finding {
+        kind: Kind::Ready,
+        state: State::Bad,
+        reason: "Undecodable",
+        message: format!("this release of the operator cannot read it: {error}"),
+    };
+    let before = Said {
+        status: None,
+        generation,
+        version: None,
+    };
+    MarketFeedStatus {
+        observed_generation: Some(generation),
+        conditions: conditions(&[finding], &before, now_s),
+        ..MarketFeedStatus::default()
+    }
+}
+
+/// What was said before, and of what it is said now.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// The status that stands.
+    pub status: Option<&'a MarketFeedStatus>,
+    /// The generation of the spec.
+    pub generation: i64,
+    /// The release of the pods, where it is known.
+    pub version: Option<&'a str>,
+}
+
+fn conditions(findings: &[Finding], before: &Said<'_>, now_s: i64) -> Vec<Condition> {
+    let condition = |finding: &Finding| {
+        let word = finding.kind.as_str();
+        let old = before
+            .status
+            .and_then(|status| status.conditions.iter().find(|old| old.type_ == word));
+        let status = finding.state.as_str();
+        let since = match old {
+            Some(old) if old.status == status => old.last_transition_time.clone(),
+            _ => Time(Timestamp::from_second(now_s).unwrap_or(Timestamp::UNIX_EPOCH)),
+        };
+        Condition {
+            type_: word.to_owned(),
+            status: status.to_owned(),
+            reason: finding.reason.to_owned(),
+            message: finding.message.clone(),
+            observed_generation: Some(before.generation),
+            last_transition_time: since,
+        }
+    };
+    findings.iter().map(condition).collect()
+}
+
+#[cfg(test)]
+mod tests;

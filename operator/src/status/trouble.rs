@@ -1,0 +1,159 @@
+// Pure: why pods do not run, from their state. Events are not read, nor are Secrets: a pod that waits for a file says which
+// ones it may be.
+#![deny(clippy::disallowed_methods)]
+
+use std::fmt;
+
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use runtime::process::{EXIT_REFUSED, EXIT_USAGE};
+
+/// How long a pod may take to start before it is asked why, in seconds.
+const START_MAX_S: i64 = 30;
+
+/// The most of a process's last words that is told, in characters.
+const WORDS_MAX: usize = 300;
+
+/// A pod that does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Which.
+    pub pod: String,
+    /// One word.
+    pub reason: &'static str,
+    /// What is known of it.
+    pub message: String,
+}
+
+impl Trouble {
+    /// The pod's, if it has any; `now_s` in Unix seconds. One that is being removed has none.
+    #[must_use]
+    pub fn of(pod: &Pod, now_s: i64) -> Option<Self> {
+        if pod.metadata.deletion_timestamp.is_some() {
+            return None;
+        }
+        let name = pod.metadata.name.clone().unwrap_or_default();
+        let (reason, message) = unscheduled(pod)
+            .or_else(|| ended(pod))
+            .or_else(|| waiting(pod, now_s))?;
+        Some(Self {
+            pod: name,
+            reason,
+            message,
+        })
+    }
+
+    /// Whether NATS has refused the process: to start it again mends nothing.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.reason == REFUSED
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            pod,
+            reason: _,
+            message,
+        } = self;
+        write!(f, "pod {pod} {message}")
+    }
+}
+
+const REFUSED: &str = "NatsRefused";
+
+fn unscheduled(pod: &Pod) -> Option<(&'static str, String)> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let scheduled = conditions
+        .iter()
+        .find(|condition| condition.type_ == "PodScheduled")?;
+    let why = scheduled.message.as_deref().unwrap_or_default();
+    (scheduled.status == "False")
+        .then(|| ("Unschedulable", format!("has no node: {}", shortened(why))))
+}
+
+/// It has ended, and is waited with before it is started again.
+fn ended(pod: &Pod) -> Option<(&'static str, String)> {
+    let container = container(pod)?;
+    let state = |state: &Option<ContainerState>| state.clone().and_then(|state| state.terminated);
+    // One that runs again may have been mended; one that is ready is well.
+    if container.ready
+        || container
+            .state
+            .as_ref()
+            .is_some_and(|state| state.running.is_some())
+    {
+        return None;
+    }
+    let ended = state(&container.state).or_else(|| state(&container.last_state))?;
+    let code = u8::try_from(ended.exit_code).ok();
+    let reason = match code {
+        Some(EXIT_REFUSED) => REFUSED,
+        Some(EXIT_USAGE) => "Misconfigured",
+        _ => "Failing",
+    };
+    // What a process cannot go on with is its last line; the ones before are its log.
+    let words = ended.message.unwrap_or_default();
+    let words = words.trim().lines().last().unwrap_or_default();
+    let words = if words.is_empty() {
+        ended.reason.unwrap_or_default()
+    } else {
+        shortened(words)
+    };
+    Some((
+        reason,
+        format!("ended with code {}: {words}", ended.exit_code),
+    ))
+}
+
+fn waiting(pod: &Pod, now_s: i64) -> Option<(&'static str, String)> {
+    let state = container(pod)?.state.as_ref()?.waiting.as_ref()?;
+    let reason = state.reason.as_deref().unwrap_or_default();
+    let message = shortened(state.message.as_deref().unwrap_or_default());
+    if [
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+    ]
+    .contains(&reason)
+    {
+        let image = container(pod)
+            .map(|container| container.image.clone())
+            .unwrap_or_default();
+        return Some(("Image", format!("cannot have the image {image}: {message}")));
+    }
+    if reason != "ContainerCreating" {
+        return (!message.is_empty())
+            .then(|| ("Failing", format!("does not start, {reason}: {message}")));
+    }
+    let started = pod.status.as_ref()?.start_time.as_ref()?.0.as_second();
+    let waited_s = now_s.saturating_sub(started);
+    let secrets = secrets(pod);
+    (waited_s > START_MAX_S && !secrets.is_empty()).then(|| {
+        let secrets = secrets.join(", ");
+        ("FilesMissing", format!("is not started since {START_MAX_S} s and more: are there the Secrets {secrets}, with their keys?"))
+    })
+}
+
+fn container(pod: &Pod) -> Option<&ContainerStatus> {
+    pod.status.as_ref()?.container_statuses.as_ref()?.first()
+}
+
+fn secrets(pod: &Pod) -> Vec<String> {
+    let volumes = pod
+        .spec
+        .iter()
+        .flat_map(|spec| spec.volumes.iter().flatten());
+    volumes
+        .filter_map(|volume| volume.secret.as_ref()?.secret_name.clone())
+        .collect()
+}
+
+fn shortened(text: &str) -> String {
+    let mut short: String = text.chars().take(WORDS_MAX).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}

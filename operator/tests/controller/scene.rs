@@ -1,0 +1,188 @@
+//! A feed on an API server, and controllers that look at it. Each look sees all that is there, as if it had been watched.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use k8s_openapi::serde::de::DeserializeOwned;
+use kube::Resource;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::watcher::Event;
+use operator::build::Release;
+use operator::controller::{Ask, Context, Error, Kinds, Next, Stores, reconcile};
+use operator::spec::MarketFeed;
+use serde_json::{Value, json};
+use wire::api::FeedReport;
+
+use super::api::Api;
+
+pub(crate) const FEED: &str = "/apis/marketfeed.dev/v1alpha1/namespaces/market/marketfeeds/crypto";
+
+/// Gateways that say what they are to say, and nothing at first.
+#[derive(Clone, Default)]
+pub(crate) struct Gateways(pub(crate) Arc<Mutex<Option<FeedReport>>>);
+
+#[async_trait]
+impl Ask for Gateways {
+    async fn ask(&self, _: &str) -> Option<FeedReport> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+pub(crate) struct Scene {
+    pub(crate) api: Api,
+    pub(crate) gateways: Gateways,
+}
+
+/// One process of the operator, with what it remembers.
+pub(crate) struct Operator {
+    context: Context,
+    fill: Box<dyn Fn()>,
+}
+
+impl Scene {
+    /// A feed of two shards; `spec` has other parts of its spec.
+    pub(crate) fn new(spec: &Value) -> Self {
+        let scene = Self {
+            api: Api::default(),
+            gateways: Gateways::default(),
+        };
+        let object = json!({
+            "apiVersion": "marketfeed.dev/v1alpha1",
+            "kind": "MarketFeed",
+            "metadata": { "name": "crypto", "namespace": "market" },
+            "spec": {
+                "sources": [{ "venue": "binance-spot", "symbols": ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT"] }],
+                "marketdata": { "shards": 2 },
+                "nats": { "urls": ["nats://nats:4222"] },
+            },
+        });
+        scene.api.put(FEED, object);
+        scene.respec(spec);
+        scene
+    }
+
+    /// Somebody applies other parts of the spec.
+    pub(crate) fn respec(&self, spec: &Value) {
+        self.api.change(FEED, |object| {
+            for (name, value) in spec.as_object().unwrap() {
+                object["spec"][name] = value.clone();
+            }
+        });
+    }
+
+    pub(crate) fn operator(&self) -> Operator {
+        let (config_maps, a) = kind(&self.api, "configmaps");
+        let (services, b) = kind(&self.api, "services");
+        let (deployments, c) = kind(&self.api, "deployments");
+        let (budgets, d) = kind(&self.api, "poddisruptionbudgets");
+        let (autoscalers, e) = kind(&self.api, "horizontalpodautoscalers");
+        let (policies, f) = kind(&self.api, "networkpolicies");
+        let (jobs, g) = kind(&self.api, "jobs");
+        let (pods, h) = kind(&self.api, "pods");
+        let stores: Stores = Kinds {
+            config_maps,
+            services,
+            deployments,
+            budgets,
+            autoscalers,
+            policies,
+            jobs,
+            pods,
+        };
+        let release = Release {
+            image: "marketfeed:test".to_owned(),
+            namespace: "marketfeed-system".to_owned(),
+        };
+        let context = Context::new(
+            self.api.client(),
+            release,
+            stores,
+            Arc::new(self.gateways.clone()),
+        );
+        let fill = Box::new(move || {
+            [&a, &b, &c, &d, &e, &f, &g, &h]
+                .into_iter()
+                .for_each(|fill| fill());
+        });
+        fill();
+        Operator { context, fill }
+    }
+
+    pub(crate) fn feed(&self) -> Option<MarketFeed> {
+        self.api
+            .all("marketfeeds")
+            .pop()
+            .map(|feed| serde_json::from_value(feed).unwrap())
+    }
+
+    /// One look, with all that is there in sight.
+    pub(crate) async fn look(&self, operator: &Operator) -> Result<Next, Error> {
+        (operator.fill)();
+        self.look_behind(operator).await
+    }
+
+    /// One look, with what was in sight before.
+    pub(crate) async fn look_behind(&self, operator: &Operator) -> Result<Next, Error> {
+        reconcile(&self.feed().unwrap(), &operator.context).await
+    }
+
+    /// Looks until nothing is written any more, and says how often something was.
+    pub(crate) async fn settle(&self, operator: &Operator) -> usize {
+        self.api.writes();
+        let mut written = 0;
+        for _ in 0..10 {
+            self.look(operator).await.unwrap();
+            match self.api.writes().len() {
+                0 => return written,
+                some => written += some,
+            }
+        }
+        panic!("it never settles");
+    }
+
+    /// Pods of a component run, as a cluster would make them.
+    pub(crate) fn run_pod(&self, name: &str, component: &str, ip: &str) {
+        let labels = json!({
+            "marketfeed.dev/feed": "crypto",
+            "app.kubernetes.io/component": component,
+            "app.kubernetes.io/managed-by": "marketfeed-operator",
+        });
+        let status = json!({ "podIP": ip, "conditions": [{ "type": "Ready", "status": "True" }] });
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": name, "namespace": "market", "labels": labels },
+            "spec": { "containers": [] }, "status": status,
+        });
+        self.api
+            .put(&format!("/api/v1/namespaces/market/pods/{name}"), pod);
+    }
+}
+
+impl Operator {
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+}
+
+type Fill = Box<dyn Fn()>;
+
+/// A store, and what fills it with all that is there.
+fn kind<K>(api: &Api, resource: &'static str) -> (Store<K>, Fill)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let (store, writer): (Store<K>, Writer<K>) = reflector::store();
+    let writer = Mutex::new(writer);
+    let api = api.clone();
+    let fill = move || {
+        let mut writer = writer.lock().unwrap();
+        writer.apply_watcher_event(&Event::Init);
+        for object in api.all(resource) {
+            writer.apply_watcher_event(&Event::InitApply(serde_json::from_value(object).unwrap()));
+        }
+        writer.apply_watcher_event(&Event::InitDone);
+    };
+    (store, Box::new(fill))
+}
