@@ -19,6 +19,9 @@ use crate::spec::MarketFeed;
 /// What has been applied, and so what is to be.
 pub mod ledger;
 
+/// Which workload may change now.
+pub mod rollout;
+
 /// How a feed goes, step by step.
 pub mod deletion;
 

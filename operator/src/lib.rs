@@ -1,4 +1,7 @@
-//! MarketFeed's operator: a `MarketFeed` resource in, the Kubernetes objects that run it out.
+//! MarketFeed's operator: a `MarketFeed` resource in, the Kubernetes objects that run it out, and what is said of it.
+//!
+//! It computes no bar, speaks no NATS and reads no Secret. Read first [`spec::MarketFeedSpec`] (what is written),
+//! [`ValidFeed`] (what can run), [`build::build`] (what runs it) and [`controller::reconcile()`] (one look at a feed).
 
 /// The custom resource.
 pub mod spec;
@@ -11,6 +14,9 @@ pub mod build;
 
 /// A MarketFeed from text, and the assignment that it asks for.
 pub mod plan;
+
+/// What is said of a feed, from what was seen of it.
+pub mod status;
 
 /// What brings a cluster to what is wanted.
 pub mod controller;
@@ -26,8 +32,5 @@ pub mod args;
 
 /// What the commands do.
 pub mod command;
-
-/// What is said of a feed, from what was seen of it.
-pub mod status;
 
 pub use validate::{ValidFeed, validate};

@@ -1,6 +1,6 @@
 //! The custom resource `MarketFeed` as it is written: the Rust types are the definition that the API server is given.
 //!
-//! What a type here can hold is what the schema lets pass, and no more is known of it: [`crate::validate`] parses it once
+//! What a type here can hold is what the schema lets pass, and no more is known of it: [`crate::validate()`] parses it once
 //! into [`crate::ValidFeed`]. The doc comments are what `kubectl explain` prints, so they are written for its reader.
 //!
 //! Version v1alpha1 grows by addition only. History, authentication and the limits of clients are not here yet: each

@@ -25,6 +25,9 @@ pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// them. Changed on a pod, it makes the kubelet refresh the pod's files at once.
 pub const GENERATION_ANNOTATION: &str = "marketfeed.dev/assignment-generation";
 
+/// What a Deployment was made from, on it: after a start of the operator it tells those that change from the others.
+pub const MADE_FROM_ANNOTATION: &str = "marketfeed.dev/made-from";
+
 /// The bar lengths, on the template of the shards' pods: a process takes no others while it runs, so that a change has to
 /// restart them.
 pub const INTERVALS_ANNOTATION: &str = "marketfeed.dev/intervals";

@@ -19,6 +19,7 @@ pub struct Context {
     pub(super) release: Release,
     pub(super) stores: Stores,
     pub(super) ask: Arc<dyn Ask>,
+    pub(super) linger: Duration,
     /// By the feed's UID.
     memories: Mutex<BTreeMap<String, Memory>>,
 }
@@ -60,6 +61,10 @@ pub enum Error {
 /// The first pause after a failure, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
 
+/// How long a shard that is not wanted any more goes on: until the others have heard of what was its own, connected to its
+/// venues, and taken it over.
+const LINGER: Duration = Duration::from_secs(30);
+
 impl Context {
     /// Nothing is remembered.
     #[must_use]
@@ -69,8 +74,15 @@ impl Context {
             release,
             stores,
             ask,
+            linger: LINGER,
             memories: Mutex::default(),
         }
+    }
+
+    /// With another time for which a shard that is not wanted any more goes on.
+    #[must_use]
+    pub fn with_linger(self, linger: Duration) -> Self {
+        Self { linger, ..self }
     }
 
     /// A look at it went well.

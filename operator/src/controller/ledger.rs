@@ -2,7 +2,6 @@
 #![deny(clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
 
@@ -24,6 +23,8 @@ pub type Version = u64;
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     applied: BTreeMap<Key, Applied>,
+    /// Since when what is there is not wanted, in Unix seconds.
+    unwanted_s: BTreeMap<Key, i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,29 +55,40 @@ impl Key {
 }
 
 impl Ledger {
-    /// What is to be done, where these are wanted and those are there.
+    /// What is to be done, where these are wanted and those are there. Workloads that are not wanted any more go on for
+    /// `linger_s`: what a shard had is taken over from it before it goes.
     #[must_use]
-    pub fn poll_changes(&self, wanted: &[Value], there: &BTreeMap<Key, Version>) -> Changes {
+    pub fn poll_changes(
+        &mut self,
+        wanted: &[Value],
+        there: &BTreeMap<Key, Version>,
+        now_s: i64,
+        linger_s: i64,
+    ) -> Changes {
         let keys: Vec<Key> = wanted.iter().map(Key::of).collect();
         let is_due = |at: &usize| {
             let key = &keys[*at];
             match (self.applied.get(key), there.get(key)) {
-                // Somebody has removed it, or changed it since.
-                (Some(_), None) => true,
+                // Somebody has changed it since.
                 (Some(applied), Some(version)) => {
                     applied.hash != hash(&wanted[*at]) || *version > applied.version
                 }
-                (None, _) => true,
+                // It was not applied by this process yet, or somebody has removed it.
+                (None, _) | (Some(_), None) => true,
             }
         };
-        Changes {
-            apply: (0..wanted.len()).filter(is_due).collect(),
-            delete: there
-                .keys()
-                .filter(|key| !keys.contains(key))
-                .cloned()
-                .collect(),
+        let apply = (0..wanted.len()).filter(is_due).collect();
+        let unwanted: Vec<&Key> = there.keys().filter(|key| !keys.contains(key)).collect();
+        self.unwanted_s.retain(|key, _| unwanted.contains(&key));
+        let mut delete = Vec::new();
+        for key in unwanted {
+            let since_s = *self.unwanted_s.entry(key.clone()).or_insert(now_s);
+            let lingers = ["Deployment", "PodDisruptionBudget"].contains(&&key.kind[..]);
+            if !lingers || now_s.saturating_sub(since_s) >= linger_s {
+                delete.push(key.clone());
+            }
         }
+        Changes { apply, delete }
     }
 
     /// It was applied, and is of that version now.
@@ -94,11 +106,13 @@ impl Ledger {
     }
 }
 
-/// Of one process only.
-fn hash(value: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.to_string().hash(&mut hasher);
-    hasher.finish()
+/// FNV-1a, 64 bits: of every release the same for the same object, since it is written into objects too.
+#[must_use]
+pub fn hash(wanted: &Value) -> u64 {
+    let text = wanted.to_string();
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]
@@ -123,13 +137,13 @@ mod tests {
 
     #[track_caller]
     fn check(
-        ledger: &Ledger,
+        ledger: &mut Ledger,
         wanted: &[Value],
         of: &[(&str, Version)],
         apply: &[usize],
         delete: &[&str],
     ) {
-        let changes = ledger.poll_changes(wanted, &there(of));
+        let changes = ledger.poll_changes(wanted, &there(of), 100, 0);
         assert_eq!(changes.apply, apply);
         let names: Vec<&str> = changes.delete.iter().map(|key| &key.name[..]).collect();
         assert_eq!(names, delete);
@@ -140,29 +154,51 @@ mod tests {
         let mut ledger = Ledger::default();
         let wanted = [object("a", 1), object("b", 1)];
         // After a start, all of it once, whatever is there.
-        check(&ledger, &wanted, &[("a", 7)], &[0, 1], &[]);
+        check(&mut ledger, &wanted, &[("a", 7)], &[0, 1], &[]);
         ledger.handle_applied(&wanted[0], 7);
         ledger.handle_applied(&wanted[1], 1);
-        check(&ledger, &wanted, &[("a", 7), ("b", 1)], &[], &[]);
+        check(&mut ledger, &wanted, &[("a", 7), ("b", 1)], &[], &[]);
         // What is watched may be behind.
-        check(&ledger, &wanted, &[("a", 6), ("b", 1)], &[], &[]);
+        check(&mut ledger, &wanted, &[("a", 6), ("b", 1)], &[], &[]);
     }
 
     #[test]
     fn what_is_wanted_otherwise_or_was_changed_or_removed_is_applied() {
         let mut ledger = Ledger::default();
         ledger.handle_applied(&object("a", 1), 7);
-        check(&ledger, &[object("a", 2)], &[("a", 7)], &[0], &[]);
-        check(&ledger, &[object("a", 1)], &[("a", 8)], &[0], &[]);
-        check(&ledger, &[object("a", 1)], &[], &[0], &[]);
+        check(&mut ledger, &[object("a", 2)], &[("a", 7)], &[0], &[]);
+        check(&mut ledger, &[object("a", 1)], &[("a", 8)], &[0], &[]);
+        check(&mut ledger, &[object("a", 1)], &[], &[0], &[]);
         check(
-            &ledger,
+            &mut ledger,
             &[object("a", 1)],
             &[("a", 7), ("old", 3)],
             &[],
             &["old"],
         );
         ledger.handle_deleted(&Key::of(&object("a", 1)));
-        check(&ledger, &[object("a", 1)], &[("a", 7)], &[0], &[]);
+        check(&mut ledger, &[object("a", 1)], &[("a", 7)], &[0], &[]);
+    }
+
+    #[test]
+    fn a_workload_that_is_not_wanted_lingers() {
+        let mut ledger = Ledger::default();
+        let service = Key {
+            kind: "Service".to_owned(),
+            name: "a".to_owned(),
+        };
+        let mut found = there(&[("old", 3)]);
+        found.insert(service.clone(), 1);
+        let mut at = |found: &BTreeMap<Key, Version>, now_s| {
+            ledger.poll_changes(&[], found, now_s, 30).delete
+        };
+        assert_eq!(at(&found, 100), std::slice::from_ref(&service));
+        found.remove(&service);
+        assert_eq!(at(&found, 129), []);
+        assert_eq!(at(&found, 130).len(), 1);
+        // It is wanted again for a while: its time begins anew.
+        let wanted = [object("old", 1)];
+        let _ = ledger.poll_changes(&wanted, &found, 131, 30);
+        assert_eq!(ledger.poll_changes(&[], &found, 140, 30).delete, []);
     }
 }

@@ -7,11 +7,14 @@ use wire::Assignment;
 
 use super::context::{Context, Error, Memory};
 use super::deletion::{self, FINALIZER, Step};
-use super::ledger::Key;
+use super::ledger::{Key, hash};
 use super::pods::{gateways, is_going, is_of, remains};
+use super::rollout::{Rollout, There};
 use super::stores::Seen;
 use super::writes::Writes;
-use crate::build::names::{self, ASSIGNMENT_KEY, Component, GENERATION_ANNOTATION};
+use crate::build::names::{
+    self, ASSIGNMENT_KEY, Component, GENERATION_ANNOTATION, MADE_FROM_ANNOTATION,
+};
 use crate::build::{build, purge_job};
 use crate::spec::{MarketFeed, MarketFeedStatus};
 use crate::status::{Observed, Said, Scaling, Trouble, Workload};
@@ -169,18 +172,29 @@ impl Look<'_> {
             kind: "Deployment".to_owned(),
             name: gateway,
         };
-        for object in objects
-            .iter_mut()
-            .filter(|object| Key::of(object) == gateway)
-        {
-            // Their number has an owner of its own.
-            if let Some(spec) = object["spec"].as_object_mut() {
-                spec.remove("replicas");
+        for object in &mut objects {
+            let key = Key::of(object);
+            if key == gateway {
+                // Their number has an owner of its own.
+                if let Some(spec) = object["spec"].as_object_mut() {
+                    spec.remove("replicas");
+                }
+            }
+            if key.kind == "Deployment" {
+                let made_from = format!("{:016x}", hash(object));
+                object["metadata"]["annotations"][MADE_FROM_ANNOTATION] = Value::String(made_from);
             }
         }
-        let changes = memory.ledger.poll_changes(&objects, &seen.versions);
-        for at in changes.apply {
-            let object = &objects[at];
+        let linger_s = i64::try_from(self.context.linger.as_secs()).unwrap_or(i64::MAX);
+        let changes = memory
+            .ledger
+            .poll_changes(&objects, &seen.versions, self.now_s, linger_s);
+        let mut rollout = Rollout::default();
+        for (at, object) in objects.iter().enumerate() {
+            let may = may_apply(&mut rollout, object, seen);
+            if !may || !changes.apply.contains(&at) {
+                continue;
+            }
             let key = Key::of(object);
             let version = if key.kind == "ConfigMap" {
                 let version = self.apply_assignment(object, seen).await?;
@@ -258,18 +272,29 @@ impl Look<'_> {
     }
 
     async fn observe(&self, valid: &ValidFeed, seen: &Seen) -> Observed {
-        let workload = |name: &str| {
+        let workload = |name: &str, wanted: i32| {
             let found = seen
                 .deployments
                 .iter()
-                .find(|deployment| deployment.name_any() == name);
-            found
-                .map(|deployment| Workload::of(deployment))
-                .unwrap_or_default()
+                .find(|there| there.name_any() == name);
+            let none = Workload {
+                wanted,
+                ready: 0,
+                settled: false,
+            };
+            found.map_or(none, |deployment| Workload::of(deployment))
+        };
+        let replicas = match &valid.gateway.replicas {
+            Replicas::Fixed(replicas) => *replicas,
+            Replicas::Autoscaled(autoscaling) => autoscaling.min_replicas,
         };
         let identity = &valid.identity;
-        let shards = (0..valid.shards.get())
-            .map(|shard| workload(&names::shard(identity, wire::ShardId(shard))));
+        let shards = (0..valid.shards.get()).map(|shard| {
+            workload(
+                &names::shard(identity, wire::ShardId(shard)),
+                1 + valid.standbys,
+            )
+        });
         let mut troubles: Vec<Trouble> = seen
             .pods
             .iter()
@@ -291,7 +316,7 @@ impl Look<'_> {
             }
         }
         Observed {
-            gateway: workload(&names::component(identity, Component::Gateway)),
+            gateway: workload(&names::component(identity, Component::Gateway), replicas),
             shards: shards.collect(),
             scaling,
             report,
@@ -405,6 +430,27 @@ impl Look<'_> {
             .await
             .map_err(api("say how it is"))
     }
+}
+
+/// Whether it is a workload's turn; others have none to wait for.
+fn may_apply(rollout: &mut Rollout, object: &Value, seen: &Seen) -> bool {
+    let Key { kind, name } = Key::of(object);
+    if kind != "Deployment" {
+        return true;
+    }
+    let wanted = &object["metadata"]["annotations"][MADE_FROM_ANNOTATION];
+    let found = seen
+        .deployments
+        .iter()
+        .find(|there| there.name_any() == name);
+    let there = found.map(|there| There {
+        made_from: there
+            .annotations()
+            .get(MADE_FROM_ANNOTATION)
+            .map(String::as_str),
+        settled: Workload::of(there).settled,
+    });
+    rollout.handle_next(there, wanted.as_str().unwrap_or_default())
 }
 
 fn is_terminating(status: &kube::core::Status) -> bool {

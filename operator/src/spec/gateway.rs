@@ -24,7 +24,8 @@ pub struct GatewaySpec {
     /// What one gateway takes.
     pub limits: LimitsSpec,
 
-    /// How it stops.
+    /// How a gateway stops, at a rollout, a scale-down or a node's drain: its clients are told to connect again, a few at a
+    /// time, and resume at another gateway.
     pub drain: DrainSpec,
 
     /// The Service that clients reach.

@@ -33,6 +33,8 @@ impl Ask for Gateways {
 pub(crate) struct Scene {
     pub(crate) api: Api,
     pub(crate) gateways: Gateways,
+    /// How long shards that are not wanted go on.
+    pub(crate) linger: std::time::Duration,
 }
 
 /// One process of the operator, with what it remembers.
@@ -47,6 +49,7 @@ impl Scene {
         let scene = Self {
             api: Api::default(),
             gateways: Gateways::default(),
+            linger: std::time::Duration::ZERO,
         };
         let object = json!({
             "apiVersion": "marketfeed.dev/v1alpha1",
@@ -100,7 +103,8 @@ impl Scene {
             release,
             stores,
             Arc::new(self.gateways.clone()),
-        );
+        )
+        .with_linger(self.linger);
         let fill = Box::new(move || {
             [&a, &b, &c, &d, &e, &f, &g, &h]
                 .into_iter()
@@ -140,6 +144,18 @@ impl Scene {
             }
         }
         panic!("it never settles");
+    }
+
+    /// The pods of a Deployment are as it says.
+    pub(crate) fn settle_pods(&self, name: &str) {
+        let path = format!("/apis/apps/v1/namespaces/market/deployments/{name}");
+        self.api.change(&path, |object| {
+            let count = object["spec"]["replicas"].as_i64().unwrap_or(1);
+            object["status"] = json!({
+                "replicas": count, "readyReplicas": count, "updatedReplicas": count, "availableReplicas": count,
+                "observedGeneration": object["metadata"]["generation"],
+            });
+        });
     }
 
     /// Pods of a component run, as a cluster would make them.
