@@ -1,6 +1,6 @@
 //! The controller: what is wanted of each MarketFeed, what is there, and what brings the one to the other.
 //!
-//! It sends nothing that changes nothing: what it has applied is remembered ([`ledger`]), and what is there is watched. It
+//! It sends nothing that changes nothing: what it has applied is remembered (its `ledger`), and what is there is watched. It
 //! plans from the assignment that is in force, which is in the feed's ConfigMap and nowhere else.
 
 use std::sync::Arc;
