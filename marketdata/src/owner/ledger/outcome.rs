@@ -67,6 +67,12 @@ impl Ledger {
             self.wait(now_ms);
             return;
         }
+        if became.contains(&Became::Happened) && became.contains(&Became::Standing) {
+            // A commit happens as a whole, and checkpoints are read one by one: it came between. The next read tells.
+            self.work = Work::Resolve(Arc::clone(batch));
+            self.wait(now_ms);
+            return;
+        }
         let mut outclaimed = false;
         for ((part, stored), &became) in batch.parts.iter().zip(stored).zip(&became) {
             match (became, stored) {

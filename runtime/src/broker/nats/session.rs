@@ -399,17 +399,26 @@ impl Session {
         options: &NatsOptions,
     ) -> Result<T, ApiFailure> {
         let end = Instant::now() + options.timings.read;
+        let mut said = RequestError::TimedOut;
         loop {
             let attempt = self.api(subject, body.clone(), options.timings.attempt);
-            let answer = timeout_at(end, attempt).await;
-            let answer = answer.unwrap_or(Err(RequestError::TimedOut.into()));
-            let pause = match &answer {
-                Err(ApiFailure::Request(RequestError::TimedOut)) => Duration::ZERO,
-                Err(ApiFailure::Request(RequestError::NoResponders)) => Duration::from_millis(100),
-                _ => return answer,
+            let Ok(answer) = timeout_at(end, attempt).await else {
+                // It was cut short: what was said before tells more.
+                return Err(said.into());
+            };
+            let pause = match answer {
+                Err(ApiFailure::Request(error @ RequestError::TimedOut)) => {
+                    said = error;
+                    Duration::ZERO
+                }
+                Err(ApiFailure::Request(error @ RequestError::NoResponders)) => {
+                    said = error;
+                    Duration::from_millis(100)
+                }
+                answer => return answer,
             };
             if Instant::now() + pause >= end {
-                return answer;
+                return Err(said.into());
             }
             sleep(pause).await;
         }
