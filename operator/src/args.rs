@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use runtime::args::{AdminArgs, LogArgs};
 
+use crate::build::Release;
+
 /// MarketFeed resources in, the Kubernetes objects that run them out
 #[derive(Debug, Parser)]
 #[command(name = "marketfeed-operator", version, max_term_width = 100)]
@@ -25,13 +27,9 @@ pub enum Command {
     Plan(PlanArgs),
 }
 
-/// The options of `marketfeed-operator run`.
+/// What the operator knows of itself, for the objects that it makes.
 #[derive(Debug, Clone, Args)]
-pub struct RunArgs {
-    /// Look after the MarketFeeds of this namespace only; of all namespaces if absent
-    #[arg(long, value_name = "NAME", env = "MARKETFEED_WATCH_NAMESPACE")]
-    pub watch_namespace: Option<String>,
-
+pub struct ReleaseArgs {
     /// The image of feeds that pin none
     #[arg(
         long,
@@ -41,7 +39,7 @@ pub struct RunArgs {
     )]
     pub image: String,
 
-    /// Where it runs itself: its Lease is there, and NetworkPolicies let it in from there
+    /// Where the operator runs: its Lease is there, and NetworkPolicies let it in from there
     #[arg(
         long,
         value_name = "NAME",
@@ -49,6 +47,31 @@ pub struct RunArgs {
         default_value = "marketfeed-system"
     )]
     pub operator_namespace: String,
+}
+
+impl From<ReleaseArgs> for Release {
+    fn from(args: ReleaseArgs) -> Self {
+        let ReleaseArgs {
+            image,
+            operator_namespace,
+        } = args;
+        Self {
+            image,
+            namespace: operator_namespace,
+        }
+    }
+}
+
+/// The options of `marketfeed-operator run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Look after the MarketFeeds of this namespace only; of all namespaces if absent
+    #[arg(long, value_name = "NAME", env = "MARKETFEED_WATCH_NAMESPACE")]
+    pub watch_namespace: Option<String>,
+
+    /// What it knows of itself.
+    #[command(flatten)]
+    pub release: ReleaseArgs,
 
     /// Its state.
     #[command(flatten)]
@@ -79,23 +102,9 @@ pub struct PlanArgs {
         default_value = "default"
     )]
     pub namespace: String,
-    /// The image of feeds that pin none
-    #[arg(
-        long,
-        value_name = "IMAGE",
-        env = "MARKETFEED_IMAGE",
-        default_value = concat!("marketfeed:", env!("CARGO_PKG_VERSION"))
-    )]
-    pub image: String,
-
-    /// Where the operator runs, which NetworkPolicies let in
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "MARKETFEED_OPERATOR_NAMESPACE",
-        default_value = "marketfeed-system"
-    )]
-    pub operator_namespace: String,
+    /// What it knows of itself.
+    #[command(flatten)]
+    pub release: ReleaseArgs,
 
     /// Print the objects that would be applied, as YAML, and nothing else
     #[arg(long, env = "MARKETFEED_OBJECTS")]

@@ -88,8 +88,7 @@ pub fn plan(args: &PlanArgs) -> Result<String, PlanFailure> {
         file,
         assignment,
         namespace,
-        image,
-        operator_namespace,
+        release,
         objects,
     } = args;
     let is_stdin = |path: &Path| path.as_os_str() == "-";
@@ -120,10 +119,7 @@ pub fn plan(args: &PlanArgs) -> Result<String, PlanFailure> {
         path: file.clone(),
         error,
     })?;
-    let release = Release {
-        image: image.clone(),
-        namespace: operator_namespace.clone(),
-    };
+    let release = Release::from(release.clone());
     let built = build(&feed, &next, &release).to_json()?;
     if *objects {
         return Ok(plan::to_yaml(&built)?);

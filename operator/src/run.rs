@@ -37,8 +37,7 @@ pub(crate) fn main(args: RunArgs) -> ExitCode {
 async fn serve(args: RunArgs) -> ExitCode {
     let RunArgs {
         watch_namespace,
-        image,
-        operator_namespace,
+        release,
         admin,
         log: _,
     } = args;
@@ -57,7 +56,8 @@ async fn serve(args: RunArgs) -> ExitCode {
             Err(error) => return fail(EXIT_USAGE, &format!("cannot listen on {address}: {error}")),
         }
     }
-    let leases: Api<Lease> = Api::namespaced(client.clone(), &operator_namespace);
+    let release = Release::from(release);
+    let leases: Api<Lease> = Api::namespaced(client.clone(), &release.namespace);
     let election = Election::new(LEASE.to_owned(), instance::unique(None, LEASE));
     let (leads, mut led) = watch::channel(false);
     tasks.spawn(
@@ -66,10 +66,6 @@ async fn serve(args: RunArgs) -> ExitCode {
         leader::run(leases, election, leads, shutdown),
     );
     let place = watch_namespace.map_or(Where::Everywhere, Where::Namespace);
-    let release = Release {
-        image,
-        namespace: operator_namespace,
-    };
     tasks.spawn_until_stop("controller", OnExit::StopAll, async move {
         // When nobody says so any more, the process ends.
         if led.wait_for(|leads| *leads).await.is_ok() {
