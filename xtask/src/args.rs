@@ -33,6 +33,10 @@ cargo xtask <command>
                                           kill9-shard
                 --folder <dir>            as above
                 --release                 as above
+  image       the image of deploy/Dockerfile without a registry, in target/image: all binaries, static
+                --release                 the release profile instead of the demo's
+                --later                   one of a later release too, which writes other bars
+                --nats                    one with nats-server too
   test        format, lints, invariants, docs, page, Rust tests, browser tests
                 --only <step>             one step: fmt clippy invariants docs web rust browser
                 --verbose                 show each step's output as it comes
@@ -50,6 +54,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// `cargo xtask cluster-local` and `cargo xtask faults`
     Cluster(Cluster),
+    /// `cargo xtask image`
+    Image(Image),
     /// `cargo xtask test`
     Test(Test),
     /// `cargo xtask invariants`
@@ -88,6 +94,17 @@ pub(crate) struct Cluster {
     pub(crate) release: bool,
 }
 
+/// The options of `cargo xtask image`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Image {
+    /// The release profile.
+    pub(crate) release: bool,
+    /// An image of a later release too.
+    pub(crate) later: bool,
+    /// An image of `nats-server` too.
+    pub(crate) nats: bool,
+}
+
 /// The options of `cargo xtask test`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Test {
@@ -115,6 +132,7 @@ where
         "demo" => demo(&mut parser),
         "cluster-local" => cluster(&mut parser, "local", &["listen", "seed"]),
         "faults" => cluster(&mut parser, "faults", &["runs", "seed", "only"]),
+        "image" => image(&mut parser),
         "test" => test(&mut parser),
         "invariants" => {
             nothing_more(&mut parser)?;
@@ -182,6 +200,20 @@ fn check_value(flag: &str, value: &OsStr) -> Result<()> {
         _ => return Ok(()),
     };
     bail!("--{flag} {value} is not {kind}")
+}
+
+fn image(parser: &mut Parser) -> Result<Command> {
+    let mut image = Image::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("release") => image.release = true,
+            Arg::Long("later") => image.later = true,
+            Arg::Long("nats") => image.nats = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Image(image))
 }
 
 fn test(parser: &mut Parser) -> Result<Command> {
@@ -282,6 +314,15 @@ mod tests {
                 folder: Some("there".into()),
                 options: Vec::new(),
                 release: false,
+            }),
+        );
+        check("image", &Command::Image(Image::default()));
+        check(
+            "image --nats --release",
+            &Command::Image(Image {
+                release: true,
+                later: false,
+                nats: true,
             }),
         );
         check(
