@@ -33,6 +33,9 @@ cargo xtask <command>
                                           kill9-shard
                 --folder <dir>            as above
                 --release                 as above
+  e2e up      a real Kubernetes cluster on this machine, in namespaces of its own (root); prints how to reach it
+                --nodes <1|2>             default 1
+  e2e down    ends it
   test        format, lints, invariants, docs, page, Rust tests, browser tests
                 --only <step>             one step: fmt clippy invariants docs web rust browser
                 --verbose                 show each step's output as it comes
@@ -50,6 +53,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// `cargo xtask cluster-local` and `cargo xtask faults`
     Cluster(Cluster),
+    /// `cargo xtask e2e`
+    E2e(E2e),
     /// `cargo xtask test`
     Test(Test),
     /// `cargo xtask invariants`
@@ -88,6 +93,18 @@ pub(crate) struct Cluster {
     pub(crate) release: bool,
 }
 
+/// What `cargo xtask e2e` is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum E2e {
+    /// Make the cluster that stays.
+    Up {
+        /// 1 or 2.
+        nodes: u8,
+    },
+    /// End it.
+    Down,
+}
+
 /// The options of `cargo xtask test`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Test {
@@ -115,6 +132,7 @@ where
         "demo" => demo(&mut parser),
         "cluster-local" => cluster(&mut parser, "local", &["listen", "seed"]),
         "faults" => cluster(&mut parser, "faults", &["runs", "seed", "only"]),
+        "e2e" => e2e(&mut parser),
         "test" => test(&mut parser),
         "invariants" => {
             nothing_more(&mut parser)?;
@@ -182,6 +200,42 @@ fn check_value(flag: &str, value: &OsStr) -> Result<()> {
         _ => return Ok(()),
     };
     bail!("--{flag} {value} is not {kind}")
+}
+
+fn e2e(parser: &mut Parser) -> Result<Command> {
+    let what = match parser.next()? {
+        Some(Arg::Value(what)) => what.string()?,
+        Some(Arg::Short('h') | Arg::Long("help")) => return Ok(Command::Help),
+        Some(other) => return Err(other.unexpected().into()),
+        None => bail!("say what: `cargo xtask e2e up` or `cargo xtask e2e down`"),
+    };
+    match what.as_str() {
+        "up" => e2e_up(parser),
+        "down" => {
+            nothing_more(parser)?;
+            Ok(Command::E2e(E2e::Down))
+        }
+        other => bail!("there is no `e2e {other}`; there are `e2e up` and `e2e down`"),
+    }
+}
+
+fn e2e_up(parser: &mut Parser) -> Result<Command> {
+    let mut nodes = 1;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("nodes") => {
+                let value = parser.value()?.string()?;
+                nodes = match value.as_str() {
+                    "1" => 1,
+                    "2" => 2,
+                    _ => bail!("--nodes {value} is not 1 or 2"),
+                };
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::E2e(E2e::Up { nodes }))
 }
 
 fn test(parser: &mut Parser) -> Result<Command> {
@@ -284,6 +338,9 @@ mod tests {
                 release: false,
             }),
         );
+        check("e2e up", &Command::E2e(E2e::Up { nodes: 1 }));
+        check("e2e up --nodes 2", &Command::E2e(E2e::Up { nodes: 2 }));
+        check("e2e down", &Command::E2e(E2e::Down));
         check(
             "bench decode --runs 3",
             &Command::Bench(vec!["decode".into(), "--runs".into(), "3".into()]),
@@ -300,6 +357,10 @@ mod tests {
         refuse("test --screenshots", "needs --only browser");
         refuse("test --screenshots --only rust", "needs --only browser");
         refuse("invariants now", "now");
+        refuse("e2e", "e2e up");
+        refuse("e2e sideways", "no `e2e sideways`");
+        refuse("e2e up --nodes 3", "--nodes 3 is not 1 or 2");
+        refuse("e2e down --nodes 2", "--nodes");
         refuse("cluster-local --runs 3", "--runs");
         refuse("faults --seed", "--seed");
         refuse("faults --runs all", "--runs all is not a whole number");

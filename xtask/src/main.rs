@@ -28,6 +28,9 @@ mod demo;
 /// `cargo xtask cluster-local` and `cargo xtask faults`
 mod cluster;
 
+/// `cargo xtask e2e`
+mod e2e;
+
 /// Counting what the test runners ran.
 mod tally;
 
@@ -72,6 +75,7 @@ fn run(command: &Command) -> Result<bool> {
     match command {
         Command::Demo(demo) => demo::run(&workspace, demo).map(|()| true),
         Command::Cluster(cluster) => cluster::run(&workspace, cluster).map(|()| true),
+        Command::E2e(what) => e2e::run(&workspace, what).map(|()| true),
         Command::Test(test) => steps::run(&workspace, test).map(summary),
         Command::Invariants => invariants::check(&workspace).map(summary),
         Command::Bench(args) => bench::run(&workspace, args).map(|()| true),
