@@ -37,6 +37,15 @@ cargo xtask <command>
                 --release                 the release profile instead of the demo's
                 --later                   one of a later release too, which writes other bars
                 --nats                    one with nats-server too
+  e2e         the chart, an example and the image on a real Kubernetes cluster, with clients that check (root)
+                --all                     all scenarios, instead of the few that the tests have too
+                --only <scenario>         this one (repeatable)
+                --keep                    after a failure the cluster stays until Ctrl-C
+                --kubeconfig <file>       on this cluster; without it one is made for them
+                --release                 the image of the release profile
+  e2e up      a real Kubernetes cluster on this machine, in namespaces of its own (root); prints how to reach it
+                --nodes <1|2>             default 1
+  e2e down    ends it
   test        format, lints, invariants, docs, page, Rust tests, browser tests
                 --only <step>             one step: fmt clippy invariants docs web rust browser
                 --verbose                 show each step's output as it comes
@@ -56,6 +65,8 @@ pub(crate) enum Command {
     Cluster(Cluster),
     /// `cargo xtask image`
     Image(Image),
+    /// `cargo xtask e2e`
+    E2e(E2e),
     /// `cargo xtask test`
     Test(Test),
     /// `cargo xtask invariants`
@@ -105,6 +116,35 @@ pub(crate) struct Image {
     pub(crate) nats: bool,
 }
 
+/// Scenarios on a cluster.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scenarios {
+    /// All of them.
+    pub(crate) all: bool,
+    /// These.
+    pub(crate) only: Vec<String>,
+    /// After a failure the cluster stays.
+    pub(crate) keep: bool,
+    /// The cluster, if not one of their own.
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The release profile.
+    pub(crate) release: bool,
+}
+
+/// What `cargo xtask e2e` is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum E2e {
+    /// Make the cluster that stays.
+    Up {
+        /// 1 or 2.
+        nodes: u8,
+    },
+    /// End it.
+    Down,
+    /// Run scenarios.
+    Run(Scenarios),
+}
+
 /// The options of `cargo xtask test`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Test {
@@ -133,6 +173,7 @@ where
         "cluster-local" => cluster(&mut parser, "local", &["listen", "seed"]),
         "faults" => cluster(&mut parser, "faults", &["runs", "seed", "only"]),
         "image" => image(&mut parser),
+        "e2e" => e2e(&mut parser),
         "test" => test(&mut parser),
         "invariants" => {
             nothing_more(&mut parser)?;
@@ -214,6 +255,58 @@ fn image(parser: &mut Parser) -> Result<Command> {
         }
     }
     Ok(Command::Image(image))
+}
+
+fn e2e(parser: &mut Parser) -> Result<Command> {
+    let mut run = Scenarios::default();
+    let mut first = true;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Value(what) if first => return e2e_other(&what.string()?, parser),
+            Arg::Long("all") => run.all = true,
+            Arg::Long("only") => run.only.push(parser.value()?.string()?),
+            Arg::Long("keep") => run.keep = true,
+            Arg::Long("kubeconfig") => run.kubeconfig = Some(parser.value()?.into()),
+            Arg::Long("release") => run.release = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+        first = false;
+    }
+    if run.all && !run.only.is_empty() {
+        bail!("--all and --only exclude each other");
+    }
+    Ok(Command::E2e(E2e::Run(run)))
+}
+
+fn e2e_other(what: &str, parser: &mut Parser) -> Result<Command> {
+    match what {
+        "up" => e2e_up(parser),
+        "down" => {
+            nothing_more(parser)?;
+            Ok(Command::E2e(E2e::Down))
+        }
+        other => bail!("there is no `e2e {other}`; there are `e2e`, `e2e up` and `e2e down`"),
+    }
+}
+
+fn e2e_up(parser: &mut Parser) -> Result<Command> {
+    let mut nodes = 1;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("nodes") => {
+                let value = parser.value()?.string()?;
+                nodes = match value.as_str() {
+                    "1" => 1,
+                    "2" => 2,
+                    _ => bail!("--nodes {value} is not 1 or 2"),
+                };
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::E2e(E2e::Up { nodes }))
 }
 
 fn test(parser: &mut Parser) -> Result<Command> {
@@ -325,6 +418,19 @@ mod tests {
                 nats: true,
             }),
         );
+        check("e2e", &Command::E2e(E2e::Run(Scenarios::default())));
+        check(
+            "e2e --only rollout --only delete --keep --kubeconfig k",
+            &Command::E2e(E2e::Run(Scenarios {
+                only: vec!["rollout".into(), "delete".into()],
+                keep: true,
+                kubeconfig: Some("k".into()),
+                ..Scenarios::default()
+            })),
+        );
+        check("e2e up", &Command::E2e(E2e::Up { nodes: 1 }));
+        check("e2e up --nodes 2", &Command::E2e(E2e::Up { nodes: 2 }));
+        check("e2e down", &Command::E2e(E2e::Down));
         check(
             "bench decode --runs 3",
             &Command::Bench(vec!["decode".into(), "--runs".into(), "3".into()]),
@@ -341,6 +447,11 @@ mod tests {
         refuse("test --screenshots", "needs --only browser");
         refuse("test --screenshots --only rust", "needs --only browser");
         refuse("invariants now", "now");
+        refuse("e2e --all --only first-bar", "exclude each other");
+        refuse("e2e --all up", "up");
+        refuse("e2e sideways", "no `e2e sideways`");
+        refuse("e2e up --nodes 3", "--nodes 3 is not 1 or 2");
+        refuse("e2e down --nodes 2", "--nodes");
         refuse("cluster-local --runs 3", "--runs");
         refuse("faults --seed", "--seed");
         refuse("faults --runs all", "--runs all is not a whole number");

@@ -1,6 +1,9 @@
 //! Finds the tools that are not Rust's; as root on Debian it installs what is missing, else it
 //! names the command that does.
 
+/// Kubernetes, for the tests that need a real one.
+pub(crate) mod kube;
+
 /// The message bus's server.
 mod nats;
 

@@ -105,7 +105,7 @@ fn rules(workspace: &Workspace) -> Result<Vec<Rule>> {
             deps::async_runtimes(&tree("wire", "normal,build,dev")?),
         ),
         rule(
-            "only operator depends on kube",
+            "only operator and e2e depend on kube",
             deps::kube_outside_operator(&trees),
         ),
         rule(

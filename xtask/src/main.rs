@@ -30,6 +30,8 @@ mod cluster;
 
 /// `cargo xtask image`
 mod image;
+/// `cargo xtask e2e`
+mod e2e;
 
 /// Counting what the test runners ran.
 mod tally;
@@ -76,6 +78,7 @@ fn run(command: &Command) -> Result<bool> {
         Command::Demo(demo) => demo::run(&workspace, demo).map(|()| true),
         Command::Cluster(cluster) => cluster::run(&workspace, cluster).map(|()| true),
         Command::Image(args) => image::run(&workspace, args).map(|()| true),
+        Command::E2e(what) => e2e::run(&workspace, what).map(|()| true),
         Command::Test(test) => steps::run(&workspace, test).map(summary),
         Command::Invariants => invariants::check(&workspace).map(summary),
         Command::Bench(args) => bench::run(&workspace, args).map(|()| true),

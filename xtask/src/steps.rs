@@ -153,6 +153,8 @@ fn page(workspace: &Workspace, log: &Log) -> Result<Tally> {
 
 fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
     let servers = install::servers(workspace)?;
+    let programs = install::kube::programs(workspace, log)?;
+    let programs = programs.map(|folder| (install::kube::KUBE_PROGRAMS, folder));
     // With --show-output a test that skips itself is seen to.
     let args = [
         "test",
@@ -162,7 +164,8 @@ fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
         "--",
         "--show-output",
     ];
-    let finished = process::run(cargo(workspace, &args).envs(servers), log)?;
+    let mut tests = cargo(workspace, &args);
+    let finished = process::run(tests.envs(servers).envs(programs), log)?;
     let mut tally = Tally::of_libtest(&finished.output);
     for line in finished
         .output

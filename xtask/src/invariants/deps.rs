@@ -113,11 +113,14 @@ pub(super) fn async_runtimes(tree: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Members other than `operator` that reach Kubernetes.
+/// Members that may reach Kubernetes: what runs there, and what tests it there.
+const ON_KUBERNETES: [&str; 2] = ["operator", "e2e"];
+
+/// Other members that reach Kubernetes.
 pub(super) fn kube_outside_operator(trees: &[(String, Vec<String>)]) -> Vec<String> {
     trees
         .iter()
-        .filter(|(member, _)| member != "operator")
+        .filter(|(member, _)| !ON_KUBERNETES.contains(&member.as_str()))
         .flat_map(|(member, tree)| {
             tree.iter()
                 .filter(|name| is_kube(name))
