@@ -1,6 +1,9 @@
 //! Finds the tools that are not Rust's; as root on Debian it installs what is missing, else it
 //! names the command that does.
 
+/// The chart's tools.
+pub(crate) mod helm;
+
 /// The message bus's server.
 mod nats;
 

@@ -153,6 +153,7 @@ fn page(workspace: &Workspace, log: &Log) -> Result<Tally> {
 
 fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
     let servers = install::servers(workspace)?;
+    let chart_tools = install::helm::chart_tools(workspace)?;
     // With --show-output a test that skips itself is seen to.
     let args = [
         "test",
@@ -162,7 +163,8 @@ fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
         "--",
         "--show-output",
     ];
-    let finished = process::run(cargo(workspace, &args).envs(servers), log)?;
+    let mut cargo = cargo(workspace, &args);
+    let finished = process::run(cargo.envs(servers).envs(chart_tools), log)?;
     let mut tally = Tally::of_libtest(&finished.output);
     for line in finished
         .output

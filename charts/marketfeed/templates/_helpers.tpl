@@ -51,14 +51,13 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{/* Labels of an object; the same dictionary, with "extra" ones. What selects goes over what is said. */}}
 {{- define "marketfeed.labels" -}}
-{{- with .root.Values.commonLabels }}
-{{- toYaml . }}
-{{ end -}}
-{{ include "marketfeed.selectorLabels" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- $own := fromYaml (include "marketfeed.selectorLabels" .) }}
+{{- $_ := set $own "app.kubernetes.io/version" .root.Chart.AppVersion }}
+{{- $_ := set $own "app.kubernetes.io/managed-by" .root.Release.Service }}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
+{{- toYaml (merge $own (.extra | default dict) .root.Values.commonLabels) }}
 {{- end }}
 
 {{/* Pods run as those of feeds do (operator/src/build/pod.rs). */}}
@@ -78,17 +77,16 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* Metadata of a pod: (dict "root" $ "component" "..." "values" .Values.operator "annotations" (dict)). */}}
+{{/* Metadata of a pod: (dict "root" $ "component" "..." "values" .Values.operator "annotations" (dict)). Nothing in it
+changes with the chart's version: a new one would restart NATS. */}}
 {{- define "marketfeed.podMetadata" -}}
-{{- with merge (dict) (.annotations | default dict) .values.podAnnotations }}
+{{- with merge (dict) (.annotations | default dict) .values.podAnnotations -}}
 annotations:
   {{- toYaml . | nindent 2 }}
-{{- end }}
+{{ end -}}
 labels:
-  {{- with .values.podLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-  {{- include "marketfeed.labels" . | nindent 2 }}
+  {{- $own := fromYaml (include "marketfeed.selectorLabels" .) }}
+  {{- toYaml (merge $own .values.podLabels .root.Values.commonLabels) | nindent 2 }}
 {{- end }}
 
 {{/* Where a pod runs: the same dictionary; "alone" says that not two of them should be on one node. */}}
@@ -135,4 +133,10 @@ affinity:
 
 {{- define "marketfeed.simulator.host" -}}
 {{ include "marketfeed.simulator.name" . }}.{{ .Release.Namespace }}.svc
+{{- end }}
+
+{{/* A size such as 2Gi in KiB. */}}
+{{- define "marketfeed.kib" -}}
+{{- $factors := dict "Ki" 1 "Mi" 1024 "Gi" 1048576 "Ti" 1073741824 -}}
+{{- mul (regexFind "^[0-9]+" . | int64) (get $factors (regexFind "[KMGT]i$" .)) -}}
 {{- end }}
