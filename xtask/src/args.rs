@@ -47,7 +47,7 @@ cargo xtask <command>
                 --nodes <1|2>             default 1
   e2e down    ends it
   test        format, lints, invariants, docs, page, Rust tests, browser tests
-                --only <step>             one step: fmt clippy invariants docs web rust browser
+                --only <step>             one step: fmt clippy invariants docs web rust e2e browser
                 --verbose                 show each step's output as it comes
                 --screenshots             with --only browser: write the pictures in docs/images
   invariants  the structural rules of ARCHITECTURE.md alone

@@ -7,12 +7,14 @@ use anyhow::{Result, bail};
 use crate::args::E2e;
 use crate::install::kube;
 use crate::process::{self, Log};
+use crate::scenarios;
 use crate::workspace::Workspace;
 
 /// Does what is asked; what it starts stays until `down`.
 pub(crate) fn run(workspace: &Workspace, what: &E2e) -> Result<()> {
     match what {
         E2e::Up { nodes } => up(workspace, *nodes),
+        E2e::Run(run) => scenarios::run(workspace, run),
         E2e::Down => script(workspace, "down", &[]),
     }
 }

@@ -53,7 +53,7 @@ const REPOSITORY: &str = "localhost/marketfeed";
 pub(crate) fn run(workspace: &Workspace, image: &Image) -> Result<()> {
     let mut archives = vec![ours(workspace, image)?];
     if image.later {
-        archives.push(later::build(workspace, profile(image))?);
+        archives.push(later(workspace, image)?);
     }
     if image.nats {
         archives.push(nats(workspace)?);
@@ -81,6 +81,11 @@ pub(crate) fn ours(workspace: &Workspace, image: &Image) -> Result<Archive> {
     let archive = pack(workspace, "marketfeed", env!("CARGO_PKG_VERSION"), &built)?;
     println!("      packed, {}", clock(started.elapsed()));
     Ok(archive)
+}
+
+/// The image of the release that comes after this one.
+pub(crate) fn later(workspace: &Workspace, image: &Image) -> Result<Archive> {
+    later::build(workspace, profile(image))
 }
 
 /// An image with the `nats-server` of this machine, for clusters that cannot fetch one: `docker.io/library/nats` has it

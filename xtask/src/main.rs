@@ -28,10 +28,13 @@ mod demo;
 /// `cargo xtask cluster-local` and `cargo xtask faults`
 mod cluster;
 
-/// `cargo xtask image`
-mod image;
 /// `cargo xtask e2e`
 mod e2e;
+/// `cargo xtask image`
+mod image;
+
+/// `cargo xtask e2e` with scenarios.
+mod scenarios;
 
 /// Counting what the test runners ran.
 mod tally;

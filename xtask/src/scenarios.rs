@@ -112,7 +112,8 @@ fn prepare(workspace: &Workspace, what: &Scenarios) -> Result<Command> {
     }
     if let Some(kubeconfig) = kubeconfig {
         // Relative to where this was started.
-        e2e.arg("--kubeconfig").arg(env::current_dir()?.join(kubeconfig));
+        e2e.arg("--kubeconfig")
+            .arg(env::current_dir()?.join(kubeconfig));
     }
     Ok(e2e)
 }

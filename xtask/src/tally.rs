@@ -51,6 +51,17 @@ impl Tally {
         tally
     }
 
+    /// Reads the last line of the form in which this is shown.
+    pub(crate) fn of_summary(output: &str) -> Self {
+        let is_summary = |line: &&str| line.contains(" passed, ") && line.contains(" failed");
+        let line = output.lines().rev().find(is_summary).unwrap_or_default();
+        Self {
+            passed: count_before(line, " passed"),
+            failed: count_before(line, " failed"),
+            skipped: count_before(line, " skipped"),
+        }
+    }
+
     /// Reads the output of node's test runner in its `tap` (`# pass 3`) and `spec` (`ℹ pass 3`)
     /// forms. Several runs may follow one another.
     pub(crate) fn of_node(output: &str) -> Self {
