@@ -204,10 +204,7 @@ mod tests {
             let words = std::iter::once("marketfeed-gateway").chain(line.split_whitespace());
             Cli::try_parse_from(words).map_err(|error| error.to_string())
         };
-        assert!(matches!(
-            cli("probe --url ws://x:1/ws"),
-            Ok(Cli::Probe(_))
-        ));
+        assert!(matches!(cli("probe --url ws://x:1/ws"), Ok(Cli::Probe(_))));
         assert!(matches!(cli("--env demo"), Ok(Cli::Serve(_))));
         let refused = |line: &str, part: &str| {
             let error = cli(line).unwrap_err();

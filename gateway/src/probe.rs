@@ -114,10 +114,7 @@ enum TryError {
         source: std::io::Error,
     },
     #[error("{path}: {source}")]
-    Get {
-        path: String,
-        source: get::GetError,
-    },
+    Get { path: String, source: get::GetError },
     #[error("it answers {path} with {status}: {body}")]
     Status {
         path: String,

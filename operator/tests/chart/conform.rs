@@ -17,9 +17,17 @@ fn helm_finds_nothing_to_say() {
     let Some(helm) = Helm::new() else { return };
     for name in names() {
         let told = helm.read(&[
-            "lint", "charts/marketfeed", "--strict", "--namespace", NAMESPACE, "--values", &values(&name),
+            "lint",
+            "charts/marketfeed",
+            "--strict",
+            "--namespace",
+            NAMESPACE,
+            "--values",
+            &values(&name),
         ]);
-        let bad = told.lines().filter(|line| line.contains("[WARNING]") || line.contains("[ERROR]"));
+        let bad = told
+            .lines()
+            .filter(|line| line.contains("[WARNING]") || line.contains("[ERROR]"));
         assert_eq!(bad.count(), 0, "{name}: {told}");
     }
 }
@@ -42,7 +50,13 @@ impl Kubeconform {
     fn check(&self, file: &Path) -> Output {
         let location = self.folder.path().join(LOCATION);
         Command::new(&self.program)
-            .args(["-strict", "-verbose", "-summary", "-skip", &FOREIGN.join(",")])
+            .args([
+                "-strict",
+                "-verbose",
+                "-summary",
+                "-skip",
+                &FOREIGN.join(","),
+            ])
             .arg("-schema-location")
             .arg(location)
             .arg(file)
@@ -53,7 +67,9 @@ impl Kubeconform {
 
 #[test]
 fn every_object_is_of_kubernetes_own_schema() {
-    let Some(kubeconform) = Kubeconform::new() else { return };
+    let Some(kubeconform) = Kubeconform::new() else {
+        return;
+    };
     let Some(cases) = cases() else { return };
     for case in cases {
         let file = kubeconform.folder.path().join("rendered.yaml");
@@ -61,15 +77,24 @@ fn every_object_is_of_kubernetes_own_schema() {
         let output = kubeconform.check(&file);
         let told = text(&output.stdout);
         assert!(output.status.success(), "{}: {told}", case.name);
-        let foreign = case.objects.iter().filter(|object| FOREIGN.iter().any(|kind| object["kind"] == *kind));
+        let foreign = case
+            .objects
+            .iter()
+            .filter(|object| FOREIGN.iter().any(|kind| object["kind"] == *kind));
         let valid = case.objects.len() - foreign.count();
-        assert!(told.contains(&format!("Valid: {valid}, Invalid: 0, Errors: 0")), "{}: {told}", case.name);
+        assert!(
+            told.contains(&format!("Valid: {valid}, Invalid: 0, Errors: 0")),
+            "{}: {told}",
+            case.name
+        );
     }
 }
 
 #[test]
 fn every_example_is_of_its_schema() {
-    let Some(kubeconform) = Kubeconform::new() else { return };
+    let Some(kubeconform) = Kubeconform::new() else {
+        return;
+    };
     let output = kubeconform.check(&root().join("examples"));
     let told = text(&output.stdout);
     assert!(output.status.success(), "{told}");
@@ -79,18 +104,28 @@ fn every_example_is_of_its_schema() {
 /// The check itself sees what is wrong.
 #[test]
 fn a_field_that_there_is_not_is_found() {
-    let Some(kubeconform) = Kubeconform::new() else { return };
+    let Some(kubeconform) = Kubeconform::new() else {
+        return;
+    };
     let wrong = [
         ("apps/v1", "Deployment", "replicaz: 1"),
         ("v1", "Service", "ports: [{ port: http }]"),
-        ("marketfeed.dev/v1alpha1", "MarketFeed", "gateway: { replicaz: 1 }"),
+        (
+            "marketfeed.dev/v1alpha1",
+            "MarketFeed",
+            "gateway: { replicaz: 1 }",
+        ),
     ];
     for (api, kind, field) in wrong {
         let file = kubeconform.folder.path().join("wrong.yaml");
-        let object = format!("apiVersion: {api}\nkind: {kind}\nmetadata: {{ name: x }}\nspec:\n  {field}\n");
+        let object =
+            format!("apiVersion: {api}\nkind: {kind}\nmetadata: {{ name: x }}\nspec:\n  {field}\n");
         std::fs::write(&file, object).unwrap();
         let output = kubeconform.check(&file);
         let told = text(&output.stdout);
-        assert!(!output.status.success() && told.contains("Invalid: 1"), "{kind}: {told}");
+        assert!(
+            !output.status.success() && told.contains("Invalid: 1"),
+            "{kind}: {told}"
+        );
     }
 }

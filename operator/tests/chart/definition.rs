@@ -36,10 +36,17 @@ fn it_is_installed_as_it_is_and_kept() {
         with += 1;
         let metadata = installed["metadata"].as_object_mut().unwrap();
         let annotations = metadata.remove("annotations").unwrap();
-        assert_eq!(annotations["helm.sh/resource-policy"], "keep", "{}", case.name);
+        assert_eq!(
+            annotations["helm.sh/resource-policy"], "keep",
+            "{}",
+            case.name
+        );
         assert_eq!(installed, definition, "{}", case.name);
     }
-    assert!(with >= 2 && without >= 2, "{with} cases with it, {without} without");
+    assert!(
+        with >= 2 && without >= 2,
+        "{with} cases with it, {without} without"
+    );
 }
 
 fn installed(case: &Case) -> Option<Value> {

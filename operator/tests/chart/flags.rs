@@ -22,7 +22,9 @@ fn they_are_known_to_the_programs() {
             for container in pod["spec"]["containers"].as_array().unwrap() {
                 let command = strings(&container["command"]);
                 // NATS is another's.
-                let Some(program) = command.first() else { continue };
+                let Some(program) = command.first() else {
+                    continue;
+                };
                 let program = program.strip_prefix(FOLDER).unwrap();
                 let args = strings(&container["args"]);
                 seen.insert((program.to_owned(), args[0].clone()));
@@ -30,7 +32,10 @@ fn they_are_known_to_the_programs() {
             }
         }
     }
-    let seen: Vec<_> = seen.iter().map(|(program, word)| (&program[..], &word[..])).collect();
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|(program, word)| (&program[..], &word[..]))
+        .collect();
     assert_eq!(
         seen,
         [
@@ -50,14 +55,27 @@ fn check(name: &str, program: &str, args: &[String], container: &Value) {
         let words = std::iter::once(program).chain(args.iter().map(String::as_str));
         let parsed = Cli::command().try_get_matches_from(words);
         assert!(parsed.is_ok(), "{name}: {}", parsed.unwrap_err());
-        assert!(args.iter().all(|arg| !arg.contains("$(")), "{name}: {args:?}");
+        assert!(
+            args.iter().all(|arg| !arg.contains("$(")),
+            "{name}: {args:?}"
+        );
         return;
     }
-    assert!(container["env"].as_array().is_none_or(|env| env.iter().all(|var| var["name"] != "MARKETFEED")));
-    let Some(help) = help(program, &args[0]) else { return };
+    assert!(
+        container["env"]
+            .as_array()
+            .is_none_or(|env| env.iter().all(|var| var["name"] != "MARKETFEED"))
+    );
+    let Some(help) = help(program, &args[0]) else {
+        return;
+    };
     for arg in &args[1..] {
         let flag = arg.split('=').next().unwrap();
-        assert!(help.contains(&format!("{flag} <")), "{name}: {program} {} has no {flag}: {help}", args[0]);
+        assert!(
+            help.contains(&format!("{flag} <")),
+            "{name}: {program} {} has no {flag}: {help}",
+            args[0]
+        );
     }
 }
 
@@ -68,7 +86,10 @@ fn help(program: &str, command: &str) -> Option<String> {
         println!("skipped: {program} has not been built");
         return None;
     }
-    let output = Command::new(file).args([command, "--help"]).output().unwrap();
+    let output = Command::new(file)
+        .args([command, "--help"])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{program} {command} --help");
     Some(String::from_utf8(output.stdout).unwrap())
 }

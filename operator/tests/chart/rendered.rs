@@ -23,13 +23,17 @@ pub(crate) struct Case {
 impl Case {
     /// The objects of a kind.
     pub(crate) fn all<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
-        self.objects.iter().filter(move |object| object["kind"] == kind)
+        self.objects
+            .iter()
+            .filter(move |object| object["kind"] == kind)
     }
 
     /// The one of a kind and name.
     #[track_caller]
     pub(crate) fn one(&self, kind: &str, name: &str) -> &Value {
-        let mut found = self.all(kind).filter(|object| object["metadata"]["name"] == name);
+        let mut found = self
+            .all(kind)
+            .filter(|object| object["metadata"]["name"] == name);
         let one = found.next();
         assert!(found.next().is_none(), "{}: two {kind} {name}", self.name);
         one.unwrap_or_else(|| panic!("{}: no {kind} {name}", self.name))
@@ -43,7 +47,12 @@ impl Case {
         };
         let name = |object: &Value| {
             let (kind, name) = (&object["kind"], &object["metadata"]["name"]);
-            format!("{}: {} {}", self.name, kind.as_str().unwrap(), name.as_str().unwrap())
+            format!(
+                "{}: {} {}",
+                self.name,
+                kind.as_str().unwrap(),
+                name.as_str().unwrap()
+            )
         };
         let named = |object| Some((name(object), pod(object)?));
         self.objects.iter().filter_map(named).collect()
@@ -78,7 +87,13 @@ pub(crate) fn cases() -> Option<Vec<Case>> {
 pub(crate) fn case(helm: &Helm, name: &str) -> Case {
     let values = values(name);
     let yaml = helm.read(&[
-        "template", "marketfeed", "charts/marketfeed", "--namespace", NAMESPACE, "--values", &values,
+        "template",
+        "marketfeed",
+        "charts/marketfeed",
+        "--namespace",
+        NAMESPACE,
+        "--values",
+        &values,
     ]);
     let documents = serde_yaml_ng::Deserializer::from_str(&yaml).map(Value::deserialize);
     let mut objects: Vec<Value> = documents.collect::<Result<_, _>>().unwrap();

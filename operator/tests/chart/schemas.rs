@@ -13,18 +13,27 @@ pub(crate) const LOCATION: &str = "{{.ResourceKind}}{{.KindSuffix}}.json";
 /// Kubernetes' OpenAPI document: the file that a variable names, or the one in Go's module cache.
 pub(crate) fn swagger() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("KUBERNETES_SWAGGER").map(PathBuf::from) {
-        assert!(named.is_file(), "KUBERNETES_SWAGGER names {}", named.display());
+        assert!(
+            named.is_file(),
+            "KUBERNETES_SWAGGER names {}",
+            named.display()
+        );
         return Some(named);
     }
     let found = in_module_cache();
     if found.is_none() {
-        println!("skipped: Go's module cache has no k8s.io/kubernetes; `cargo xtask test` fetches it");
+        println!(
+            "skipped: Go's module cache has no k8s.io/kubernetes; `cargo xtask test` fetches it"
+        );
     }
     found
 }
 
 fn in_module_cache() -> Option<PathBuf> {
-    let asked = Command::new("go").args(["env", "GOMODCACHE"]).output().ok()?;
+    let asked = Command::new("go")
+        .args(["env", "GOMODCACHE"])
+        .output()
+        .ok()?;
     let cache = String::from_utf8(asked.stdout).ok()?;
     let entries = std::fs::read_dir(Path::new(cache.trim()).join("k8s.io")).ok()?;
     let files = entries.filter_map(|entry| {
@@ -65,18 +74,33 @@ pub(crate) fn write(swagger: &Path, folder: &Path) -> usize {
 fn file(group: &str, version: &str, kind: &str) -> String {
     let group = group.split('.').next().filter(|group| !group.is_empty());
     let parts = [Some(kind), group, Some(version)].into_iter().flatten();
-    format!("{}.json", parts.collect::<Vec<_>>().join("-").to_lowercase())
+    format!(
+        "{}.json",
+        parts.collect::<Vec<_>>().join("-").to_lowercase()
+    )
 }
 
-fn whole(definitions: &Map<String, Value>, name: &str, group: &str, version: &str, kind: &str) -> Value {
+fn whole(
+    definitions: &Map<String, Value>,
+    name: &str,
+    group: &str,
+    version: &str,
+    kind: &str,
+) -> Value {
     let mut names = BTreeSet::new();
     referred(definitions, &definitions[name], &mut names);
     let mut schema = exact(name, &definitions[name]);
-    let api = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let api = if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
     schema["properties"]["kind"] = json!({ "enum": [kind] });
     schema["properties"]["apiVersion"] = json!({ "enum": [api] });
     schema["required"] = json!(["apiVersion", "kind"]);
-    let inner = names.iter().map(|name| (name.clone(), exact(name, &definitions[name])));
+    let inner = names
+        .iter()
+        .map(|name| (name.clone(), exact(name, &definitions[name])));
     schema["definitions"] = inner.collect::<Map<_, _>>().into();
     schema
 }
@@ -91,9 +115,13 @@ fn referred(definitions: &Map<String, Value>, schema: &Value, names: &mut BTreeS
             {
                 referred(definitions, &definitions[name], names);
             }
-            fields.values().for_each(|inner| referred(definitions, inner, names));
+            fields
+                .values()
+                .for_each(|inner| referred(definitions, inner, names));
         }
-        Value::Array(items) => items.iter().for_each(|inner| referred(definitions, inner, names)),
+        Value::Array(items) => items
+            .iter()
+            .for_each(|inner| referred(definitions, inner, names)),
         _ => {}
     }
 }
@@ -134,7 +162,9 @@ fn strict(mut schema: Value) -> Value {
     }
     if let Some(fields) = schema["properties"].as_object_mut() {
         let is_open = fields.len() == 1 && fields.contains_key("metadata");
-        fields.values_mut().for_each(|inner| *inner = strict(inner.take()));
+        fields
+            .values_mut()
+            .for_each(|inner| *inner = strict(inner.take()));
         if !is_open {
             schema["additionalProperties"] = json!(false);
         }

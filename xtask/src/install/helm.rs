@@ -58,7 +58,11 @@ pub(crate) fn chart_tools(workspace: &Workspace) -> Result<Vec<(&'static str, Os
 fn located(workspace: &Workspace, tool: &Tool) -> Result<Option<(&'static str, OsString)>> {
     if let Some(named) = env::var_os(tool.variable) {
         if !Path::new(&named).is_file() {
-            bail!("{} names {}, which is not there", tool.variable, named.display());
+            bail!(
+                "{} names {}, which is not there",
+                tool.variable,
+                named.display()
+            );
         }
         return Ok(Some((tool.variable, named)));
     }
@@ -84,9 +88,14 @@ fn stamp(program: &Path) -> PathBuf {
 
 /// Builds it in a folder of this process alone, so that what is at its place is whole at any time.
 fn install(workspace: &Workspace, tool: &Tool, program: &Path) -> Result<()> {
-    let Tool { name, module, cold, .. } = tool;
+    let Tool {
+        name, module, cold, ..
+    } = tool;
     let folder = program.parent().context("no folder to keep it in")?;
-    println!("      building {module} with go install into {} ({cold} with nothing cached)", folder.display());
+    println!(
+        "      building {module} with go install into {} ({cold} with nothing cached)",
+        folder.display()
+    );
     let scratch = folder.join(format!("{name}.{}", std::process::id()));
     fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
     let installed = install_into(workspace, tool, &scratch).and_then(|built| {
@@ -104,12 +113,19 @@ fn install_into(workspace: &Workspace, tool: &Tool, scratch: &Path) -> Result<Pa
         verbose: false,
     };
     let mut go = Command::new("go");
-    go.args(["install", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", tool.module])
-        // Needs no C compiler, and runs wherever it is copied to.
-        .env("CGO_ENABLED", "0")
-        .env("GOBIN", scratch)
-        // Outside any module: what this checkout holds is none of its business.
-        .current_dir(scratch);
+    go.args([
+        "install",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        "-s -w",
+        tool.module,
+    ])
+    // Needs no C compiler, and runs wherever it is copied to.
+    .env("CGO_ENABLED", "0")
+    .env("GOBIN", scratch)
+    // Outside any module: what this checkout holds is none of its business.
+    .current_dir(scratch);
     if !process::run(&mut go, &log)?.ok {
         bail!(
             "go install {} failed (see {}); set {} to a program of that version",
