@@ -140,3 +140,16 @@ affinity:
 {{- $factors := dict "Ki" 1 "Mi" 1024 "Gi" 1048576 "Ti" 1073741824 -}}
 {{- mul (regexFind "^[0-9]+" . | int64) (get $factors (regexFind "[KMGT]i$" .)) -}}
 {{- end }}
+
+{{/* Whose feeds are looked after, for `run` and `leave` alike. */}}
+{{- define "marketfeed.place" -}}
+{{- if and .Values.operator.watchNamespace .Values.operator.exceptNamespaces }}
+{{- fail "operator.watchNamespace and operator.exceptNamespaces are both there: an operator of one namespace leaves all others alone anyway" }}
+{{- end }}
+{{- with .Values.operator.watchNamespace }}
+- --watch-namespace={{ . }}
+{{- end }}
+{{- range .Values.operator.exceptNamespaces }}
+- --except-namespace={{ . }}
+{{- end }}
+{{- end }}

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use futures_util::future::BoxFuture;
+use futures_util::future::LocalBoxFuture;
 
 /// What scenarios share: the cluster, what is installed, images.
 mod place;
@@ -93,7 +93,7 @@ pub struct Scenario {
     pub is_smoke: bool,
     /// What it cannot do without.
     needs: Needs,
-    run: for<'a> fn(&'a mut Place) -> BoxFuture<'a, Measured>,
+    run: for<'a> fn(&'a mut Place) -> LocalBoxFuture<'a, Measured>,
 }
 
 /// What a scenario cannot do without.

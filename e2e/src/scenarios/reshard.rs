@@ -14,8 +14,8 @@ use super::place::{Place, none, secs};
 use super::pods;
 
 /// The example's, and as many as there are to be for a while.
-const FEW: u32 = 2;
-const MANY: u32 = 4;
+const FEW: u16 = 2;
+const MANY: u16 = 4;
 
 pub(super) async fn run(place: &mut Place) -> Measured {
     let feed = place.take_feed().await?;
@@ -38,7 +38,7 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
         .pods(place)
         .await?
         .into_iter()
-        .filter(|pod| pod.shard.is_none_or(|shard| shard < FEW))
+        .filter(|pod| pod.shard.is_none_or(|shard| shard < u32::from(FEW)))
         .collect();
     none("pods have changed", &pods::changes(&before, &stayed))?;
 
@@ -65,7 +65,7 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
     ])
 }
 
-async fn reshard(feed: &Feed, from: &Assignment, shards: u32) -> Result<(Assignment, Difference)> {
+async fn reshard(feed: &Feed, from: &Assignment, shards: u16) -> Result<(Assignment, Difference)> {
     feed.change(&json!({ "marketdata": { "shards": shards } }))
         .await?;
     feed.assignment_after(from).await
@@ -76,8 +76,8 @@ fn fewest_out(difference: &Difference, new: &Assignment) -> Result<()> {
     let strays = difference.moved.iter().filter(|moved| moved.to.0 < FEW);
     let strays: Vec<_> = strays.map(|moved| &moved.instrument).collect();
     none("instruments moved to a shard that was there", &strays)?;
-    let share = new.instruments().count().div_ceil(MANY as usize);
-    let most = share * (MANY - FEW) as usize;
+    let share = new.instruments().count().div_ceil(usize::from(MANY));
+    let most = share * usize::from(MANY - FEW);
     ensure!(
         !difference.moved.is_empty() && difference.moved.len() <= most,
         "{} instruments moved, {most} at most have to",
