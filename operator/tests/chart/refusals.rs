@@ -52,15 +52,11 @@ fn wrong_values() {
         "fullnameOverride=a-name-that-is-longer-than-forty-characters",
         &["fullnameOverride", "40"],
     );
-<<<<<<< HEAD
-    // What goes together.
-=======
     // What goes together, and what does not.
     check(
         "operator.watchNamespace=market,operator.exceptNamespaces={staging}",
         &["operator.watchNamespace", "operator.exceptNamespaces"],
     );
->>>>>>> chart
     check("serviceAccount.create=false", &["serviceAccount.name"]);
     check(
         "nats.enabled=true,nats.persistence.enabled=true,nats.persistence.size=1Gi",

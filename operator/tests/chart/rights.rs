@@ -31,11 +31,6 @@ struct Documented {
 /// The operator's table, and that of what runs when it goes.
 fn documented() -> [Documented; 2] {
     let text = std::fs::read_to_string(root().join("docs/operator.md")).unwrap();
-<<<<<<< HEAD
-    let (_, after) = text
-        .split_once("| resource | verbs |\n|---|---|\n")
-        .unwrap();
-=======
     let tables = text.split("| resource | verbs |\n|---|---|\n").skip(1);
     let tables: Vec<Documented> = tables.map(table).collect();
     let Ok(tables) = tables.try_into() else {
@@ -45,28 +40,17 @@ fn documented() -> [Documented; 2] {
 }
 
 fn table(text: &str) -> Documented {
->>>>>>> chart
     let (mut feeds, mut own) = (Rights::new(), Rights::new());
     for row in text.lines().take_while(|line| line.starts_with('|')) {
         let mut cells = row.trim_matches('|').split('|').map(str::trim);
         let (resources, verbs) = (cells.next().unwrap(), cells.next().unwrap());
         let verbs: BTreeSet<String> = verbs.split(", ").map(str::to_owned).collect();
-<<<<<<< HEAD
-        let rights = if resources.contains("in its own namespace") {
-            &mut own
-        } else {
-            &mut feeds
-        };
-        // Names are in backticks.
-        for name in resources.split('`').skip(1).step_by(2) {
-=======
         let is_own = ["in its own namespace", "in the operator's namespace"];
         let is_own = is_own.iter().any(|words| resources.contains(words));
         let rights = if is_own { &mut own } else { &mut feeds };
         // Names are in backticks; a group may follow.
         let names = resources.split(" of ").next().unwrap();
         for name in names.split('`').skip(1).step_by(2) {
->>>>>>> chart
             rights.insert(name.to_owned(), verbs.clone());
         }
     }
@@ -102,29 +86,6 @@ fn the_operator_may_do_what_is_documented() {
     let Some(cases) = cases() else { return };
     let [mut run, leave] = documented();
     // The sentence below the table.
-<<<<<<< HEAD
-    feeds.insert(
-        "marketfeeds/finalizers".to_owned(),
-        BTreeSet::from(["update".to_owned()]),
-    );
-    for case in cases {
-        let scoped = case.name == "namespaced" || case.name == "everything";
-        let kind = if scoped { "Role" } else { "ClusterRole" };
-        let name = if case.name == "everything" {
-            "bars-operator"
-        } else {
-            "marketfeed-operator"
-        };
-        let role = case.one(kind, name);
-        assert_eq!(rights(role), feeds, "{}", case.name);
-        assert_eq!(
-            role["metadata"]["namespace"],
-            if scoped { json!("market") } else { json!(null) }
-        );
-        let lease = case.one("Role", &format!("{name}-lease"));
-        assert_eq!(rights(lease), own, "{}", case.name);
-        assert_eq!(lease["metadata"]["namespace"], NAMESPACE);
-=======
     let update = BTreeSet::from(["update".to_owned()]);
     run.feeds
         .insert("marketfeeds/finalizers".to_owned(), update);
@@ -132,7 +93,6 @@ fn the_operator_may_do_what_is_documented() {
     for case in cases {
         check(&case, ["operator", "operator-lease"], &run);
         check(&case, ["leave-feeds", "leave"], &leave);
->>>>>>> chart
     }
 }
 
