@@ -22,7 +22,7 @@ const DOWN_MAX: Duration = Duration::from_secs(780);
 
 pub(super) async fn run(place: &mut Place) -> Measured {
     place.install().await?;
-    let wanted = Wanted::new("e2e-scaling").with(json!({
+    let wanted = Wanted::new("e2e-scaling").with(&json!({
         "aggregation": { "updateInterval": "100ms" },
         "marketdata": { "shards": 1, "standbys": 0 },
         "gateway": {

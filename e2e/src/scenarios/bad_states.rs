@@ -55,7 +55,7 @@ pub(super) async fn run(place: &mut Place) -> Measured {
     ];
     for bad in &cases {
         make_namespace(place.kubectl(), bad.namespace).await?;
-        let wanted = Wanted::new(bad.namespace).with(bad.spec.clone());
+        let wanted = Wanted::new(bad.namespace).with(&bad.spec);
         place
             .kubectl()
             .apply(&wanted.object(place)?.to_string())

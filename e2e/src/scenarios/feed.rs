@@ -28,18 +28,19 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// `examples/simulator.yaml` in a namespace.
+    /// `examples/simulator.yaml` in a namespace, with requests of CPU by which several of them fit on a small node.
     pub(crate) fn new(namespace: &str) -> Self {
+        let requests = json!({ "resources": { "requests": { "cpu": "20m", "memory": "32Mi" } } });
         Self {
             namespace: namespace.to_owned(),
-            spec: json!({}),
+            spec: json!({ "gateway": requests, "marketdata": requests }),
             name: "demo".to_owned(),
         }
     }
 
     /// With something else in its spec: a merge patch.
-    pub(crate) fn with(mut self, spec: Value) -> Self {
-        self.spec = spec;
+    pub(crate) fn with(mut self, spec: &Value) -> Self {
+        merge(&mut self.spec, spec);
         self
     }
 

@@ -56,7 +56,7 @@ pub(super) async fn beside(place: &mut Place) -> Measured {
     let first = place.take_feed().await?;
     let audit = place.cluster.audit().context("there is no audit log")?;
     let mark = audit.mark()?;
-    let wanted = Wanted::new(NAMESPACE).with(spec(place)?);
+    let wanted = Wanted::new(NAMESPACE).with(&spec(place)?);
     let (feed, _) = Feed::create(place, wanted).await?;
     feed.settle().await?;
     feed.closes(2, PATIENCE).await?;
@@ -95,7 +95,7 @@ pub(super) async fn beside(place: &mut Place) -> Measured {
 /// The server that leads the closes is removed by force.
 pub(super) async fn nats_lost(place: &mut Place) -> Measured {
     install(place).await?;
-    let wanted = Wanted::new(NAMESPACE).with(spec(place)?);
+    let wanted = Wanted::new(NAMESPACE).with(&spec(place)?);
     let (feed, _) = Feed::create(place, wanted).await?;
     let before = feed.pods(place).await?;
     let since = feed.client.now();
@@ -143,7 +143,7 @@ async fn leader(place: &Place, feed: &Feed) -> Result<String> {
 pub(super) async fn reinstall(place: &mut Place) -> Measured {
     install(place).await?;
     place.drop_feed().await?;
-    let wanted = Wanted::new("e2e-apart").with(spec(place)?);
+    let wanted = Wanted::new("e2e-apart").with(&spec(place)?);
     let (feed, _) = Feed::create(place, wanted).await?;
     let before = feed.pods(place).await?;
     place.uninstall().await?;

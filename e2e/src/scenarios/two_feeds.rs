@@ -23,7 +23,7 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
     let object = feed.object().await?;
     let endpoints = &object["spec"]["sources"][0]["endpoints"];
     let source = json!({ "venue": "binance-spot", "symbols": ["BTC-USDT", "ADA-USDT"], "endpoints": endpoints });
-    let wanted = Wanted::new("e2e-other").with(json!({ "sources": [source] }));
+    let wanted = Wanted::new("e2e-other").with(&json!({ "sources": [source] }));
     let (other, _) = Feed::create(place, wanted).await?;
     let theirs = streams(place, &nats, &other).await?;
     ensure!(theirs.len() == ours.len(), "{theirs:?} beside {ours:?}");

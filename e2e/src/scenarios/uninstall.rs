@@ -16,7 +16,11 @@ pub(super) async fn run(place: &mut Place) -> Measured {
         .err()
         .map(|error| format!("{error:#}"));
     let refused = refused.unwrap_or_default();
-    ensure!(!refused.is_empty(), "it went while a feed used its NATS");
+    let named = format!("{}/{}", feed.namespace, feed.name);
+    ensure!(
+        refused.contains(&named),
+        "it did not refuse because of {named}: {refused}"
+    );
     feed.same_pods(place, &before).await?;
     feed.delete().await?;
     let started = Instant::now();
