@@ -41,6 +41,13 @@ pub(crate) async fn server(controllers: &'static [&'static str]) -> Option<ApiSe
     let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
     let name = ["crd", "marketfeeds.marketfeed.dev"];
     kubectl.run(wait.into_iter().chain(name)).await.unwrap();
+    // Who asks what there is is told a moment later.
+    wait::until("a description of MarketFeeds", PATIENCE, async || {
+        let said = kubectl.try_run(["explain", "marketfeed"]).await?;
+        Ok(said.ok.then_some(()))
+    })
+    .await
+    .unwrap();
     let rights = super::rules::documented().objects();
     kubectl.apply(&rights).await.unwrap();
     Some(server)
