@@ -12,7 +12,7 @@ use super::support::{feed, feeds, make_namespace, root, server};
 /// One server for all of it: starting one takes longer than the rest.
 #[tokio::test]
 async fn the_definition_on_a_real_server() {
-    let Some(server) = server(&[]).await else {
+    let Some(server) = server().await else {
         return;
     };
     let kubectl = server.kubectl();
@@ -189,7 +189,10 @@ async fn what_cannot_be_changed_is_refused(kubectl: &Kubectl) {
 /// At apply, naming the field. A server-side apply refuses it too; of lists it speaks in words of its own.
 async fn refused(kubectl: &Kubectl, object: &Value, field: &str, sentence: &str) {
     let text = object.to_string();
-    let said = kubectl.try_apply(&text, &["--dry-run=server"]).await.unwrap();
+    let said = kubectl
+        .try_apply(&text, &["--dry-run=server"])
+        .await
+        .unwrap();
     let err = said.err.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(!said.ok, "{object} is taken");
     assert!(

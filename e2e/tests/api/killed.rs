@@ -22,7 +22,7 @@ async fn killed_after_each_write_it_gets_to_the_same() {
     if !is_built() {
         return;
     }
-    let Some(server) = server(&[]).await else {
+    let Some(server) = server().await else {
         return;
     };
     // What it comes to undisturbed, and how many writes that takes.
@@ -40,7 +40,11 @@ async fn killed_after_each_write_it_gets_to_the_same() {
         ];
         let found = round.run(kills).await;
         let (made, changed) = (&undisturbed.made, &undisturbed.changed);
-        assert_eq!(differences("", &found.made, made), [""; 0], "killed after write {number}");
+        assert_eq!(
+            differences("", &found.made, made),
+            [""; 0],
+            "killed after write {number}"
+        );
         let found = differences("", &found.changed, changed);
         assert_eq!(found, [""; 0], "killed after write {number} of a change");
     }
@@ -221,10 +225,19 @@ fn lease_binding(namespace: &str) -> Value {
 fn differences(at: &str, found: &Value, expected: &Value) -> Vec<String> {
     let (Some(one), Some(two)) = (found.as_object(), expected.as_object()) else {
         let differ = found != expected;
-        return differ.then(|| format!("{at}: {found} and not {expected}")).into_iter().collect();
+        return differ
+            .then(|| format!("{at}: {found} and not {expected}"))
+            .into_iter()
+            .collect();
     };
     let names: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
     let of = |object: &Value, name: &String| object.get(name).cloned().unwrap_or_default();
-    let within = |name| differences(&format!("{at}/{name}"), &of(found, name), &of(expected, name));
+    let within = |name| {
+        differences(
+            &format!("{at}/{name}"),
+            &of(found, name),
+            &of(expected, name),
+        )
+    };
     names.into_iter().flat_map(within).collect()
 }
