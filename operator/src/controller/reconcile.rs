@@ -74,10 +74,8 @@ pub async fn undecodable(invalid: &InvalidObject, context: &Context) -> Result<(
     let meta = &invalid.metadata;
     let uid = meta.uid.clone().unwrap_or_default();
     let mut memory = context.take(&uid);
-    let told = memory.undecodable.as_ref() == Some(&invalid.error);
-    memory.undecodable = Some(invalid.error.clone());
-    context.with(|memories| memories.insert(uid, memory));
-    if told {
+    if memory.undecodable.as_ref() == Some(&invalid.error) {
+        context.with(|memories| memories.insert(uid, memory));
         return Ok(());
     }
     let writes = Writes {
@@ -86,10 +84,12 @@ pub async fn undecodable(invalid: &InvalidObject, context: &Context) -> Result<(
     };
     let said = status::undecodable(&invalid.error, meta.generation.unwrap_or_default(), now_s());
     let name = meta.name.as_deref().unwrap_or_default();
-    writes
-        .status(name, &said)
-        .await
-        .map_err(api("say that it cannot be read"))
+    let told = writes.status_of_undecodable(name, &said).await;
+    if told.is_ok() {
+        memory.undecodable = Some(invalid.error.clone());
+    }
+    context.with(|memories| memories.insert(uid, memory));
+    told.map_err(api("say that it cannot be read"))
 }
 
 fn api(doing: &'static str) -> impl FnOnce(kube::Error) -> Error {

@@ -113,6 +113,26 @@ impl Writes<'_> {
             .map(|_| ())
     }
 
+    /// As [`Writes::status`], of an object whose spec does not fit the definition: the server applies nothing to such a one, but
+    /// takes a patch that leaves the spec as it is.
+    pub(super) async fn status_of_undecodable(
+        &self,
+        feed: &str,
+        status: &MarketFeedStatus,
+    ) -> kube::Result<()> {
+        let feeds: Api<DynamicObject> = Api::namespaced_with(
+            self.client.clone(),
+            self.namespace,
+            &ApiResource::erase::<MarketFeed>(&()),
+        );
+        let patch = Patch::Merge(json!({ "status": status }));
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        feeds.patch_status(feed, &params, &patch).await.map(|_| ())
+    }
+
     fn feeds(&self) -> Api<MarketFeed> {
         Api::namespaced(self.client.clone(), self.namespace)
     }
