@@ -215,7 +215,7 @@ mod tests {
         refused("probe --url wss://x/ws", "ws://host:port/ws");
         refused("probe --url ws://x/ws --topic BTC", "BTC");
         refused("probe --url ws://x/ws --env demo", "--env");
-        refused("--env demo probe --url ws://x/ws", "--url");
+        refused("--env demo probe --url ws://x/ws", "'probe'");
     }
 
     #[test]

@@ -46,19 +46,19 @@ impl FromStr for Target {
             Some("http") => Kind::Http,
             _ => return Err(TargetError),
         };
-        let (Some(host), None) = (uri.host().filter(|host| !host.is_empty()), uri.query()) else {
+        let (Some(authority), None) = (uri.authority(), uri.query()) else {
             return Err(TargetError);
         };
-        let names_user = uri
-            .authority()
-            .is_some_and(|authority| authority.as_str().contains('@'));
-        if names_user {
+        // Without a user, and with nothing after the host but a number.
+        let (host, port) = (authority.host(), authority.port_u16());
+        let whole = port.map_or(host.to_owned(), |port| format!("{host}:{port}"));
+        if host.is_empty() || authority.as_str() != whole {
             return Err(TargetError);
         }
         Ok(Self {
             kind,
             host: host.to_owned(),
-            port: uri.port_u16().unwrap_or(80),
+            port: port.unwrap_or(80),
             path: uri.path().to_owned(),
         })
     }

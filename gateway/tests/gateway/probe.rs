@@ -35,7 +35,7 @@ fn words(address: SocketAddr, more: &str) -> Vec<String> {
 /// given first.
 #[tokio::test]
 async fn it_waits_for_a_live_bar() {
-    let gateway = Running::start(options());
+    let gateway = Running::start_whole(options());
     let mut probe = Box::pin(probe(words(gateway.address, "--timeout 20s")));
     let (mut minute, mut second) = (
         Stream::new("kline:1m:BTC-USDT"),
@@ -59,7 +59,7 @@ async fn it_waits_for_a_live_bar() {
 
 #[tokio::test]
 async fn a_bar_that_was_there_is_not_a_live_one() {
-    let gateway = Running::start(options());
+    let gateway = Running::start_whole(options());
     gateway
         .publish([Stream::new("kline:1s:BTC-USDT").open()])
         .await;
@@ -75,7 +75,7 @@ async fn a_bar_that_was_there_is_not_a_live_one() {
 
 #[tokio::test]
 async fn what_is_in_the_way_is_said() {
-    let gateway = Running::start(options());
+    let gateway = Running::start_whole(options());
     let check = async |args: Vec<String>, parts: &[&str]| {
         let (code, stdout, stderr) = probe(args.clone()).await;
         assert_eq!((code, &stdout[..]), (Some(1), ""), "{args:?}: {stderr}");
@@ -110,7 +110,7 @@ async fn what_is_in_the_way_is_said() {
 
 #[tokio::test]
 async fn an_answer_is_enough_where_http_is_asked_for() {
-    let gateway = Running::start(options());
+    let gateway = Running::start_whole(options());
     let url = format!("http://{}/api/v1/topics", gateway.address);
     let (code, stdout, stderr) = probe(vec![format!("--url={url}")]).await;
     assert_eq!((code, &stderr[..]), (Some(0), ""));

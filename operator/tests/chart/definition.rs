@@ -41,7 +41,9 @@ fn it_is_installed_as_it_is_and_kept() {
             "{}",
             case.name
         );
-        assert_eq!(installed, definition, "{}", case.name);
+        // Both are long; the test before this one tells more.
+        let same = installed == definition;
+        assert!(same, "{}: it is not that of the types", case.name);
     }
     assert!(
         with >= 2 && without >= 2,

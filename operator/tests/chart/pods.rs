@@ -48,11 +48,8 @@ fn they_may_do_as_little_as_those_of_a_feed() {
         }
         // Only two of them speak to Kubernetes.
         let speaks = spec["serviceAccountName"].is_string();
-        assert_eq!(
-            speaks,
-            name.ends_with("-operator") || name.ends_with("-leave"),
-            "{name}"
-        );
+        let is_operator = name.contains("Deployment") && name.ends_with("-operator");
+        assert_eq!(speaks, is_operator || name.contains("Job"), "{name}");
         assert!(
             speaks || spec["automountServiceAccountToken"] == false,
             "{name}"

@@ -31,7 +31,7 @@ fn wrong_values() {
     check("operator.replicas=-1", &["operator/replicas", "0"]);
     check("nats.enabled=maybe", &["nats/enabled", "boolean"]);
     check("simulator.rate=0", &["simulator/rate", "1"]);
-    check("test.port=70000", &["test/port", "65535"]);
+    check("test.port=70000", &["test/port", "65,535"]);
     check("operator.logFormat=xml", &["operator/logFormat", "json"]);
     check(
         "image.pullPolicy=Sometimes",

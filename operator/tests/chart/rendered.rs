@@ -31,9 +31,8 @@ impl Case {
     /// The one of a kind and name.
     #[track_caller]
     pub(crate) fn one(&self, kind: &str, name: &str) -> &Value {
-        let mut found = self
-            .all(kind)
-            .filter(|object| object["metadata"]["name"] == name);
+        let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
+        let mut found = self.objects.iter().filter(is_it);
         let one = found.next();
         assert!(found.next().is_none(), "{}: two {kind} {name}", self.name);
         one.unwrap_or_else(|| panic!("{}: no {kind} {name}", self.name))

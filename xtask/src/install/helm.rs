@@ -45,19 +45,53 @@ const TOOLS: [Tool; 3] = [
     },
 ];
 
-/// The tools that are there or could be built, with the variables that name them to the tests. A machine without Go has
-/// none, and tests that need one say that they were skipped.
+/// The module with Kubernetes' OpenAPI document: the release that the tests' cluster is made of.
+const KUBERNETES: &str = "k8s.io/kubernetes@v1.35.4";
+
+/// The variable that names the document to the tests.
+const SWAGGER: &str = "KUBERNETES_SWAGGER";
+
+/// The tools that are there or could be built, and Kubernetes' OpenAPI document, with the variables that name them to the
+/// tests. A machine without Go has none, and tests that need one say that they were skipped.
 pub(crate) fn chart_tools(workspace: &Workspace) -> Result<Vec<(&'static str, OsString)>> {
     let mut found = Vec::new();
     for tool in &TOOLS {
         found.extend(located(workspace, tool)?);
     }
+    found.extend(swagger()?.map(|file| (SWAGGER, file.into_os_string())));
     Ok(found)
 }
 
 /// Helm alone, and the variable that names it to the programs that start it.
 pub(crate) fn helm(workspace: &Workspace) -> Result<(&'static str, OsString)> {
     located(workspace, &TOOLS[0])?.context("helm is needed: install Go, or set HELM to its path")
+}
+
+/// The document out of Go's module cache, which is filled where it has not got it.
+fn swagger() -> Result<Option<PathBuf>> {
+    if let Some(named) = env::var_os(SWAGGER).map(PathBuf::from) {
+        if !named.is_file() {
+            bail!("{SWAGGER} names {}, which is not there", named.display());
+        }
+        return Ok(Some(named));
+    }
+    if find("go").is_none() {
+        return Ok(None);
+    }
+    let mut go = Command::new("go");
+    go.args(["mod", "download", "-json", KUBERNETES])
+        // Outside any module.
+        .current_dir(env::temp_dir());
+    let told = process::read(&mut go).with_context(|| format!("{KUBERNETES} cannot be fetched"))?;
+    let folder =
+        module_folder(&told).with_context(|| format!("go does not say where {KUBERNETES} is"))?;
+    Ok(Some(folder.join("api/openapi-spec/swagger.json")))
+}
+
+/// Reads what `go mod download -json` prints.
+fn module_folder(json: &str) -> Option<PathBuf> {
+    let told: serde_json::Value = serde_json::from_str(json).ok()?;
+    told["Dir"].as_str().map(PathBuf::from)
 }
 
 fn located(workspace: &Workspace, tool: &Tool) -> Result<Option<(&'static str, OsString)>> {
@@ -157,6 +191,13 @@ mod tests {
         fs::write(stamp(&program), "m@v1").unwrap();
         assert!(is_of(&program, "m@v1") && !is_of(&program, "m@v2"));
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_modules_folder_is_read() {
+        let told = r#"{"Path":"a/b","Version":"v1.2.3","Dir":"/cache/a/b@v1.2.3"}"#;
+        assert_eq!(module_folder(told), Some("/cache/a/b@v1.2.3".into()));
+        assert_eq!(module_folder(r#"{"Error":"no such thing"}"#), None);
     }
 
     #[test]
