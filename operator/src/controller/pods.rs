@@ -8,7 +8,9 @@ use kube::ResourceExt;
 
 use super::deletion::{Purge, Remains};
 use super::stores::Seen;
-use crate::build::names::{self, COMPONENT_LABEL, Component};
+use crate::build::names::{
+    self, COMPONENT_LABEL, Component, DELETION_COST_ANNOTATION, SHARD_LABEL,
+};
 use crate::validate::Identity;
 
 pub(super) fn remains(identity: &Identity, seen: &Seen) -> Remains {
@@ -54,6 +56,51 @@ pub(super) fn gateways(pods: &[Arc<Pod>]) -> Vec<String> {
         .into_iter()
         .filter_map(|pod| pod.status.as_ref()?.pod_ip.clone())
         .collect()
+}
+
+/// A pod that can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reachable<S> {
+    pub(super) name: String,
+    pub(super) address: String,
+    /// Its deletion cost now.
+    pub(super) cost: i32,
+    /// Of which shard it is.
+    pub(super) shard: S,
+}
+
+/// Pods of shards that run, ready or not: one may own its shard before it is ready.
+pub(super) fn shard_pods(pods: &[Arc<Pod>]) -> Vec<Reachable<u16>> {
+    let of_shard = |pod: &Arc<Pod>| {
+        let shard = pod.labels().get(SHARD_LABEL)?.parse().ok()?;
+        reachable(pod, Component::Marketdata, shard)
+    };
+    in_order(pods.iter().filter_map(of_shard))
+}
+
+/// Gateways that run.
+pub(super) fn gateway_pods(pods: &[Arc<Pod>]) -> Vec<Reachable<()>> {
+    let of_gateway = |pod: &Arc<Pod>| reachable(pod, Component::Gateway, ());
+    in_order(pods.iter().filter_map(of_gateway))
+}
+
+fn reachable<S>(pod: &Pod, component: Component, shard: S) -> Option<Reachable<S>> {
+    if !is_of(pod, component) || is_going(pod) {
+        return None;
+    }
+    let cost = pod.annotations().get(DELETION_COST_ANNOTATION);
+    Some(Reachable {
+        name: pod.name_any(),
+        address: pod.status.as_ref()?.pod_ip.clone()?,
+        cost: cost.and_then(|cost| cost.parse().ok()).unwrap_or(0),
+        shard,
+    })
+}
+
+fn in_order<S>(pods: impl Iterator<Item = Reachable<S>>) -> Vec<Reachable<S>> {
+    let mut pods: Vec<_> = pods.collect();
+    pods.sort_by(|a, b| a.name.cmp(&b.name));
+    pods
 }
 
 pub(super) fn is_of(pod: &Pod, component: Component) -> bool {
