@@ -129,7 +129,8 @@ fn binaries(workspace: &Workspace, root: &Path, profile: &str, names: &[&str]) -
         .env_remove("RUSTFLAGS")
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
-            flags(root, &workspace.target).join("\u{1f}"),
+            // Of both releases the same: what they have in common is then compiled once.
+            flags(&workspace.root, &workspace.target).join("\u{1f}"),
         );
     if root == workspace.root {
         cargo.arg("--locked");

@@ -234,7 +234,10 @@ mod tests {
         assert_eq!(tally(3, 0, 0).to_string(), "3 passed, 0 failed");
         assert_eq!(tally(3, 1, 2).to_string(), "3 passed, 1 failed, 2 skipped");
         for read in [tally(3, 0, 0), tally(30, 1, 2)] {
-            assert_eq!(Tally::of_summary(&format!("1 passed, 1 failed\n{read}\n")), read);
+            assert_eq!(
+                Tally::of_summary(&format!("1 passed, 1 failed\n{read}\n")),
+                read
+            );
         }
         assert_eq!(Tally::of_summary("all passed"), tally(0, 0, 0));
     }

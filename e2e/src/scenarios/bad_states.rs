@@ -41,7 +41,7 @@ pub(super) async fn run(place: &mut Place) -> Measured {
             namespace: "e2e-bad-nats",
             spec: json!({ "nats": { "urls": ["nats://nowhere.e2e-bad-nats.svc:4222"] } }),
             kind: "NatsReady",
-            reasons: &["NothingHeard", "NatsAway"],
+            reasons: &["NatsAway"],
             word: "NATS",
         },
         Bad {

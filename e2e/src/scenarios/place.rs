@@ -130,6 +130,11 @@ impl Place {
             ("simulator.enabled".to_owned(), "true".to_owned()),
             ("simulator.generate".to_owned(), market),
             ("nats.enabled".to_owned(), "true".to_owned()),
+            // A second release looks after that one.
+            (
+                "operator.exceptNamespaces".to_owned(),
+                format!("{{{}}}", super::second::NAMESPACE),
+            ),
         ]);
         if self.cluster.is_own() {
             // Their node stays when the other one is drained.

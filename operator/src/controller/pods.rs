@@ -35,24 +35,24 @@ pub(super) fn remains(identity: &Identity, seen: &Seen) -> Remains {
     }
 }
 
-/// Addresses of gateways that are ready, in an order that stays.
+/// Addresses of gateways in an order that stays: those that are ready first. Others can say what they lack: without NATS none
+/// ever gets ready.
 pub(super) fn gateways(pods: &[Arc<Pod>]) -> Vec<String> {
-    let is_ready = |pod: &&Arc<Pod>| {
+    let is_ready = |pod: &Pod| {
         let conditions = pod
             .status
             .iter()
             .flat_map(|status| status.conditions.iter().flatten());
         let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
-        ready.any(|condition| condition.status == "True") && !is_going(pod)
+        ready.any(|condition| condition.status == "True")
     };
-    let mut ready: Vec<&Arc<Pod>> = pods
+    let mut gateways: Vec<&Arc<Pod>> = pods
         .iter()
-        .filter(|pod| is_of(pod, Component::Gateway))
-        .filter(is_ready)
+        .filter(|pod| is_of(pod, Component::Gateway) && !is_going(pod))
         .collect();
     // The one that has heard for the longest time knows the most.
-    ready.sort_by_key(|pod| (pod.creation_timestamp(), pod.name_any()));
-    ready
+    gateways.sort_by_key(|pod| (!is_ready(pod), pod.creation_timestamp(), pod.name_any()));
+    gateways
         .into_iter()
         .filter_map(|pod| pod.status.as_ref()?.pod_ip.clone())
         .collect()
@@ -111,4 +111,31 @@ pub(super) fn is_of(pod: &Pod, component: Component) -> bool {
 
 pub(super) fn is_going(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(name: &str, component: &str, ip: Option<&str>, ready: &str) -> Arc<Pod> {
+        let pod = json!({
+            "metadata": { "name": name, "labels": { COMPONENT_LABEL: component } },
+            "status": { "podIP": ip, "conditions": [{ "type": "Ready", "status": ready }] },
+        });
+        Arc::new(serde_json::from_value(pod).unwrap())
+    }
+
+    #[test]
+    fn gateways_that_are_not_ready_are_asked_after_those_that_are() {
+        let pods = [
+            pod("a", "gateway", Some("10.0.0.1"), "False"),
+            pod("b", "gateway", Some("10.0.0.2"), "True"),
+            pod("c", "gateway", None, "False"),
+            pod("d", "marketdata", Some("10.0.0.4"), "True"),
+        ];
+        assert_eq!(gateways(&pods), ["10.0.0.2", "10.0.0.1"]);
+        assert_eq!(gateways(&pods[..1]), ["10.0.0.1"]);
+    }
 }

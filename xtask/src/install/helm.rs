@@ -62,11 +62,6 @@ pub(crate) fn chart_tools(workspace: &Workspace) -> Result<Vec<(&'static str, Os
     Ok(found)
 }
 
-/// Helm alone, and the variable that names it to the programs that start it.
-pub(crate) fn helm(workspace: &Workspace) -> Result<(&'static str, OsString)> {
-    located(workspace, &TOOLS[0])?.context("helm is needed: install Go, or set HELM to its path")
-}
-
 /// The document out of Go's module cache, which is filled where it has not got it.
 fn swagger() -> Result<Option<PathBuf>> {
     if let Some(named) = env::var_os(SWAGGER).map(PathBuf::from) {
@@ -92,6 +87,11 @@ fn swagger() -> Result<Option<PathBuf>> {
 fn module_folder(json: &str) -> Option<PathBuf> {
     let told: serde_json::Value = serde_json::from_str(json).ok()?;
     told["Dir"].as_str().map(PathBuf::from)
+}
+
+/// Helm alone, and the variable that names it to the programs that start it.
+pub(crate) fn helm(workspace: &Workspace) -> Result<(&'static str, OsString)> {
+    located(workspace, &TOOLS[0])?.context("helm is needed: install Go, or set HELM to its path")
 }
 
 fn located(workspace: &Workspace, tool: &Tool) -> Result<Option<(&'static str, OsString)>> {
