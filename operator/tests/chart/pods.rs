@@ -216,14 +216,12 @@ fn the_simulators_example_fits_the_first_try() {
     for url in &hosts {
         let authority = url.split("://").nth(1).unwrap().split('/').next().unwrap();
         let (host, port) = authority.split_once(':').unwrap();
+        let port: u16 = port.parse().unwrap();
         let (service, place) = host.split_once('.').unwrap();
         assert_eq!(place, "marketfeed-system.svc", "{url}");
         let service = case.one("Service", service);
         let ports = service["spec"]["ports"].as_array().unwrap();
-        assert!(
-            ports.iter().any(|known| known["port"].to_string() == port),
-            "{url}"
-        );
+        assert!(ports.iter().any(|known| known["port"] == port), "{url}");
     }
     let servers = &case.one("StatefulSet", "marketfeed-nats")["spec"]["replicas"];
     assert_eq!(*servers, feed["spec"]["nats"]["replicas"]);

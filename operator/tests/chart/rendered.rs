@@ -40,10 +40,6 @@ impl Case {
 
     /// Names of pods' owners, or of pods, with the pods' spec and metadata.
     pub(crate) fn pods(&self) -> Vec<(String, &Value)> {
-        let pod = |object| match object {
-            &Value::Object(ref fields) if fields["kind"] == "Pod" => Some(object),
-            object => object["spec"].get("template"),
-        };
         let name = |object: &Value| {
             let (kind, name) = (&object["kind"], &object["metadata"]["name"]);
             format!(
@@ -53,9 +49,17 @@ impl Case {
                 name.as_str().unwrap()
             )
         };
-        let named = |object| Some((name(object), pod(object)?));
+        let named = |object| Some((name(object), pod_of(object)?));
         self.objects.iter().filter_map(named).collect()
     }
+}
+
+/// The object itself where it is a pod, or its template.
+fn pod_of(object: &Value) -> Option<&Value> {
+    if object["kind"] == "Pod" {
+        return Some(object);
+    }
+    object["spec"].get("template")
 }
 
 /// The names of all cases.
@@ -63,8 +67,10 @@ pub(crate) fn names() -> Vec<String> {
     let entries = std::fs::read_dir(chart().join("ci")).unwrap();
     let name = |entry: std::io::Result<std::fs::DirEntry>| {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        let name = name.strip_suffix("-values.yaml");
-        name.expect("ci/ holds <name>-values.yaml").to_owned()
+        let Some(name) = name.strip_suffix("-values.yaml") else {
+            panic!("ci/ holds {name}, which is no <name>-values.yaml");
+        };
+        name.to_owned()
     };
     let mut names: Vec<String> = entries.map(name).collect();
     names.sort();
