@@ -1,4 +1,5 @@
 //! A cluster with nodes works, and nothing of it is left when its guard is dropped or its owner is killed.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 use std::fs;
 use std::path::Path;

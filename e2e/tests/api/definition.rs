@@ -199,7 +199,6 @@ async fn refused(kubectl: &Kubectl, object: &Value, field: &str, sentence: &str)
         err.contains(field) && err.contains(sentence),
         "{field}: {sentence:?} is not in {err:?}"
     );
-    println!("{err}");
     let flags = ["--dry-run=server", "--server-side"];
     let said = kubectl.try_apply(&text, &flags).await.unwrap();
     assert!(!said.ok, "{object} is taken by the server's own apply");
