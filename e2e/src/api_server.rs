@@ -1,5 +1,5 @@
 //! An API server with its etcd as processes of this machine, on loopback and with a temporary folder. It has no nodes: what is
-//! applied stays as it is, unless [`Options::controllers`] names who works on it.
+//! applied stays as it is, unless [`ApiServer::start_controllers`] names who works on it.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -29,13 +29,6 @@ const STARTS_MAX: usize = 5;
 /// How long certificates may take to be made.
 const PKI_MAX: Duration = Duration::from_secs(30);
 
-/// What a server is started with.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
-    /// Controllers of kube-controller-manager that run, by their names, as [`COLLECTORS`]; none, and it is not started.
-    pub controllers: &'static [&'static str],
-}
-
 /// A server that answers. Dropping it ends its processes and removes what they wrote.
 #[derive(Debug)]
 pub struct ApiServer {
@@ -59,17 +52,17 @@ impl ApiServer {
     ///
     /// # Errors
     /// When a program is not there, or one does not get ready within a minute; the text says what it said.
-    pub async fn start(options: &Options) -> Result<Self> {
+    pub async fn start() -> Result<Self> {
         for _ in 1..STARTS_MAX {
-            match Self::try_start(options).await {
+            match Self::try_start().await {
                 Err(error) if format!("{error:#}").contains("address already in use") => {}
                 done => return done,
             }
         }
-        Self::try_start(options).await
+        Self::try_start().await
     }
 
-    async fn try_start(options: &Options) -> Result<Self> {
+    async fn try_start() -> Result<Self> {
         let programs = Programs::find()?;
         let own = tempfile::tempdir().context("no temporary folder")?;
         let folder = own.path();
@@ -96,20 +89,6 @@ impl ApiServer {
             folder: own,
         };
         started.ready().await?;
-        if !options.controllers.is_empty() {
-            let folder = started.folder.path();
-            let args = flags::controllers(folder, options.controllers);
-            started.controllers = Some(
-                Program::new(
-                    "kube-controller-manager",
-                    programs.kube(),
-                    folder.join("kube-controller-manager.log"),
-                )
-                .args(["kube-controller-manager"])
-                .args(args)
-                .start()?,
-            );
-        }
         Ok(started)
     }
 
@@ -190,6 +169,21 @@ impl ApiServer {
         let text = client::kubeconfig_with_token(&self.kubeconfig(), token.trim())?;
         fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
         Ok(file)
+    }
+
+    /// Starts controllers of kube-controller-manager, by their names, as [`COLLECTORS`]. They know the kinds that there are at
+    /// their start; of others they learn within half a minute.
+    ///
+    /// # Errors
+    /// When they cannot be started.
+    pub fn start_controllers(&mut self, names: &[&str]) -> Result<()> {
+        const NAME: &str = "kube-controller-manager";
+        let folder = self.folder.path();
+        let log = folder.join(format!("{NAME}.log"));
+        let program = Program::new(NAME, self.programs.kube(), log).args([NAME]);
+        let program = program.args(flags::controllers(folder, names));
+        self.controllers = Some(program.start()?);
+        Ok(())
     }
 
     /// kill -9 of the API server; etcd stays.

@@ -64,9 +64,10 @@ pub(super) fn api_server(
     ]
 }
 
-/// Some controllers of kube-controller-manager, without a port.
+/// Some controllers of kube-controller-manager, without a port. As the administrator: each has an account of its own otherwise,
+/// which would have to be made first.
 pub(super) fn controllers(folder: &Path, which: &[&str]) -> Vec<String> {
-    let kubeconfig = path(folder, "pki/controller-manager.kubeconfig");
+    let kubeconfig = path(folder, "pki/admin.kubeconfig");
     vec![
         format!("--kubeconfig={kubeconfig}"),
         "--leader-elect=false".to_owned(),

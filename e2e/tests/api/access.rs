@@ -19,10 +19,10 @@ use super::support::{
 const UNSEEN: [(&str, &str); 3] = [
     (
         "delete configmaps",
-        "a feed always has its one; it goes with its owner",
+        "a feed always has its one, which goes with its owner",
     ),
-    ("delete services", "as the ConfigMap"),
     ("delete jobs.batch", "as the ConfigMap"),
+    ("delete services", "as the ConfigMap"),
 ];
 
 /// How long a shard that is not wanted goes on, and a look more.
@@ -33,7 +33,7 @@ async fn rights_are_those_that_are_used() {
     if !is_built() {
         return;
     }
-    let Some(server) = server(&[]).await else {
+    let Some(server) = server().await else {
         return;
     };
     let client = server.client().await.unwrap();

@@ -17,9 +17,10 @@ async fn what_is_deleted_goes() {
     if !is_built() {
         return;
     }
-    let Some(server) = server(&COLLECTORS).await else {
+    let Some(mut server) = server().await else {
         return;
     };
+    server.start_controllers(&COLLECTORS).unwrap();
     let client = server.client().await.unwrap();
     let account = server.kubeconfig_of(SYSTEM, ACCOUNT).await.unwrap();
     let _operator = Start::everywhere(&account, server.folder()).start();

@@ -15,7 +15,7 @@ async fn a_feed_that_is_wrong_holds_up_no_other() {
     if !is_built() {
         return;
     }
-    let Some(server) = server(&[]).await else {
+    let Some(server) = server().await else {
         return;
     };
     let client = server.client().await.unwrap();

@@ -1,6 +1,6 @@
 //! The operator is killed after each of its writes, before it hears what came of it, and begun anew: it gets to the same objects.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use cluster::Process;
 use e2e::ApiServer;
@@ -22,7 +22,7 @@ async fn killed_after_each_write_it_gets_to_the_same() {
     if !is_built() {
         return;
     }
-    let Some(server) = server(&[]).await else {
+    let Some(server) = server().await else {
         return;
     };
     // What it comes to undisturbed, and how many writes that takes.
@@ -39,11 +39,14 @@ async fn killed_after_each_write_it_gets_to_the_same() {
             (number <= changed).then_some(number),
         ];
         let found = round.run(kills).await;
-        assert_eq!(found.made, undisturbed.made, "killed after write {number}");
+        let (made, changed) = (&undisturbed.made, &undisturbed.changed);
         assert_eq!(
-            found.changed, undisturbed.changed,
-            "killed after write {number} of a change"
+            differences("", &found.made, made),
+            [""; 0],
+            "killed after write {number}"
         );
+        let found = differences("", &found.changed, changed);
+        assert_eq!(found, [""; 0], "killed after write {number} of a change");
     }
     println!(
         "killed after each of {made} writes that make a feed, and of {changed} that change it"
@@ -62,8 +65,8 @@ struct Round<'a> {
 /// What came of a round.
 struct Found {
     /// Objects after the feed was made, and after it was changed.
-    made: BTreeMap<String, Value>,
-    changed: BTreeMap<String, Value>,
+    made: Value,
+    changed: Value,
     /// How many writes each took.
     writes: [usize; 2],
 }
@@ -165,7 +168,7 @@ impl<'a> Round<'a> {
     }
 
     /// What is there, without what differs from one feed to another.
-    async fn objects(&self) -> BTreeMap<String, Value> {
+    async fn objects(&self) -> Value {
         let mut found = parts(&self.client, &self.namespace, FEED).await;
         let whole = feeds(&self.client, &self.namespace)
             .get(FEED)
@@ -183,7 +186,10 @@ impl<'a> Round<'a> {
             ] {
                 meta.remove(own);
             }
-            if let Some(spec) = object["spec"].as_object_mut() {
+            // A hash of what has the feed's own UID in it.
+            let notes = meta.get_mut("annotations").and_then(Value::as_object_mut);
+            notes.map(|notes| notes.remove("marketfeed.dev/made-from"));
+            if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
                 spec.remove("clusterIP");
                 spec.remove("clusterIPs");
             }
@@ -194,7 +200,7 @@ impl<'a> Round<'a> {
             *object = serde_json::from_str(&text).unwrap();
         }
         found.insert("finalizers".to_owned(), finalizers);
-        found
+        json!(found)
     }
 }
 
@@ -213,4 +219,25 @@ fn lease_binding(namespace: &str) -> Value {
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ACCOUNT },
         "subjects": [{ "kind": "ServiceAccount", "name": ACCOUNT, "namespace": SYSTEM }],
     })
+}
+
+/// Where two differ, and how.
+fn differences(at: &str, found: &Value, expected: &Value) -> Vec<String> {
+    let (Some(one), Some(two)) = (found.as_object(), expected.as_object()) else {
+        let differ = found != expected;
+        return differ
+            .then(|| format!("{at}: {found} and not {expected}"))
+            .into_iter()
+            .collect();
+    };
+    let names: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
+    let of = |object: &Value, name: &String| object.get(name).cloned().unwrap_or_default();
+    let within = |name| {
+        differences(
+            &format!("{at}/{name}"),
+            &of(found, name),
+            &of(expected, name),
+        )
+    };
+    names.into_iter().flat_map(within).collect()
 }

@@ -1,4 +1,9 @@
 //! The definition and the operator, as its binary, on a real API server without nodes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test's helpers fail by panicking, and say what they measured"
+)]
 
 /// An API server with what a MarketFeed needs, and what is there of a feed.
 mod support;

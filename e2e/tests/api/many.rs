@@ -31,7 +31,7 @@ async fn many_feeds_cost_little_and_then_nothing() {
     if !is_built() {
         return;
     }
-    let Some(server) = server(&[]).await else {
+    let Some(server) = server().await else {
         return;
     };
     let number = std::env::var(VARIABLE).map_or(FEEDS, |number| number.parse().unwrap());

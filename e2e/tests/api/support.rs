@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use cluster::wait::{self, PATIENCE};
 use e2e::ApiServer;
-use e2e::api_server::Options;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams};
 use serde_json::{Value, json};
@@ -30,17 +29,24 @@ const KINDS: [(&str, &str, &str); 7] = [
 
 /// A server that knows MarketFeeds and has the operator's account with its rights; none where there can be no server, which is
 /// said then.
-pub(crate) async fn server(controllers: &'static [&'static str]) -> Option<ApiServer> {
+pub(crate) async fn server() -> Option<ApiServer> {
     if let Some(why) = ApiServer::absent() {
         println!("skipped: {why}");
         return None;
     }
-    let server = ApiServer::start(&Options { controllers }).await.unwrap();
+    let server = ApiServer::start().await.unwrap();
     let kubectl = server.kubectl();
     kubectl.apply(&definition()).await.unwrap();
     let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
     let name = ["crd", "marketfeeds.marketfeed.dev"];
     kubectl.run(wait.into_iter().chain(name)).await.unwrap();
+    // Who asks what there is is told a moment later.
+    wait::until("a description of MarketFeeds", PATIENCE, async || {
+        let said = kubectl.try_run(["explain", "marketfeed"]).await?;
+        Ok(said.ok.then_some(()))
+    })
+    .await
+    .unwrap();
     let rights = super::rules::documented().objects();
     kubectl.apply(&rights).await.unwrap();
     Some(server)

@@ -159,6 +159,25 @@ impl Writes<'_> {
             .map(|_| ())
     }
 
+    /// As [`Writes::status`], of an object whose spec does not fit the definition: the server applies nothing to such a one, but
+    /// takes a patch that leaves the spec as it is.
+    pub(super) async fn status_of_undecodable(
+        &self,
+        feed: &str,
+        status: &MarketFeedStatus,
+    ) -> kube::Result<()> {
+        self.metrics.handle_write("MarketFeed", "patch");
+        let patch = Patch::Merge(json!({ "status": status }));
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        self.feeds()
+            .patch_status(feed, &params, &patch)
+            .await
+            .map(|_| ())
+    }
+
     /// As they are, whether or not this release can read them.
     fn feeds(&self) -> Api<DynamicObject> {
         let resource = ApiResource::erase::<MarketFeed>(&());

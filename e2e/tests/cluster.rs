@@ -1,0 +1,157 @@
+//! A cluster with nodes works, and nothing of it is left when its guard is dropped or its owner is killed.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use cluster::wait::{self, PATIENCE};
+use e2e::programs::scripts;
+use e2e::{Cluster, Options, Programs};
+use serde_json::json;
+
+/// One after the other: two at a time would be slower on two cores.
+#[tokio::test]
+async fn a_cluster_works_and_ends() {
+    if let Some(why) = Cluster::absent() {
+        println!("skipped: {why}");
+        return;
+    }
+    let own = tempfile::tempdir().unwrap();
+    let options = Options {
+        folder: Some(own.path().to_owned()),
+        ..Options::default()
+    };
+    let cluster = Cluster::start(&options).await.unwrap();
+    a_service_is_reached(&cluster).await;
+    a_program_is_killed_and_comes_back(&cluster).await;
+    let state = own.path().join("state");
+    let left = what_runs(&state);
+    assert!(left.len() >= 8, "{left:?}");
+    drop(cluster);
+    nothing_runs(&left).await;
+    assert!(!state.exists());
+
+    it_ends_with_its_owner(own.path()).await;
+}
+
+async fn a_service_is_reached(cluster: &Cluster) {
+    let kubectl = cluster.kubectl();
+    let labels = json!({ "app": "web" });
+    let container = json!({
+        "name": "web", "image": "registry.local/busybox:1", "imagePullPolicy": "Never",
+        "command": ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/etc"],
+    });
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
+        "spec": {
+            "selector": { "matchLabels": labels },
+            "template": { "metadata": { "labels": labels }, "spec": { "containers": [container] } },
+        },
+    });
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "name": "web" },
+        "spec": { "selector": labels, "ports": [{ "port": 80, "targetPort": 8080 }] },
+    });
+    kubectl
+        .apply(&format!("{deployment}\n---\n{service}"))
+        .await
+        .unwrap();
+    let ready = ["rollout", "status", "deployment", "web", "--timeout=60s"];
+    kubectl.run(ready).await.unwrap();
+    let forward = cluster.forward("default", "web", 80).await.unwrap();
+    assert!(forward.address.ip().is_loopback());
+    wait::until("an answer of the Service", PATIENCE, async || {
+        let answer = cluster::http::get(forward.address, "/hosts").await;
+        Ok(answer.ok().filter(|(status, _)| *status == 200))
+    })
+    .await
+    .unwrap();
+    let path = "jsonpath={.spec.clusterIP}";
+    let address = kubectl
+        .run(["get", "service", "web", "-o", path])
+        .await
+        .unwrap();
+    let url = format!("http://{address}/hosts");
+    let said = cluster
+        .exec(["busybox", "wget", "-qO-", &url])
+        .await
+        .unwrap();
+    assert!(said.contains("localhost"), "{said}");
+}
+
+async fn a_program_is_killed_and_comes_back(cluster: &Cluster) {
+    let audit = cluster.audit().unwrap();
+    let mark = audit.mark().unwrap();
+    cluster.kill("kube-apiserver").await.unwrap();
+    let kubectl = cluster.kubectl();
+    let said = kubectl.try_run(["get", "nodes"]).await.unwrap();
+    assert!(!said.ok, "{}", said.out);
+    cluster.restart("kube-apiserver").await.unwrap();
+    wait::until("the API server is back", PATIENCE, async || {
+        let said = kubectl.try_run(["get", "nodes"]).await?;
+        Ok(said.ok.then_some(()))
+    })
+    .await
+    .unwrap();
+    let entries = audit.since(mark).unwrap();
+    let ours = |entry: &&e2e::Entry| entry.user == "admin" && entry.resource == "nodes";
+    assert!(entries.iter().any(|entry| ours(&entry)), "{entries:?}");
+}
+
+/// Killed without a word, as by a time limit.
+async fn it_ends_with_its_owner(folder: &Path) {
+    let mut owner = Command::new("sleep").arg("600").spawn().unwrap();
+    let state = folder.join("owned");
+    let mut up = script(&state, &owner, "up").spawn().unwrap();
+    let taken = wait::until("a cluster", PATIENCE * 2, async || Ok(up.try_wait()?)).await;
+    assert!(taken.unwrap().success());
+    let left = what_runs(&state);
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    let pids = state.join("pids");
+    wait::until("the end of the cluster", PATIENCE, async || {
+        Ok((!pids.exists()).then_some(()))
+    })
+    .await
+    .unwrap();
+    nothing_runs(&left).await;
+}
+
+fn script(state: &Path, owner: &Child, command: &str) -> Command {
+    let mut script = Command::new(scripts().join("kube.sh"));
+    let port = cluster::ports::free().unwrap().port();
+    script
+        .arg(command)
+        .env("KUBE_PROGRAMS", Programs::find().unwrap().folder())
+        .env("KUBE_STATE", state)
+        .env("KUBE_PORT", port.to_string())
+        .env("KUBE_OWNER", owner.id().to_string())
+        // Nodes alone: what runs on them is started by nobody yet.
+        .env("KUBE_ADDONS", "none")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    script
+}
+
+/// The programs of a cluster and where /proc has them.
+fn what_runs(state: &Path) -> Vec<(String, String)> {
+    let entries = fs::read_dir(state.join("pids")).unwrap();
+    let entries = entries.map(|entry| entry.unwrap().path());
+    let of = |file: &Path| {
+        let name = file.file_name().unwrap().display().to_string();
+        let pid = fs::read_to_string(file).unwrap();
+        (name, format!("/proc/{}", pid.trim()))
+    };
+    entries.map(|file| of(&file)).collect()
+}
+
+/// Who took it down needs a moment to end itself.
+async fn nothing_runs(left: &[(String, String)]) {
+    wait::until("the end of all its programs", PATIENCE, async || {
+        let running = left.iter().any(|(_, place)| Path::new(place).exists());
+        Ok((!running).then_some(()))
+    })
+    .await
+    .unwrap();
+}
