@@ -36,6 +36,8 @@ cargo xtask <command>
   e2e up      a real Kubernetes cluster on this machine, in namespaces of its own (root); prints how to reach it
                 --nodes <1|2>             default 1
   e2e down    ends it
+  e2e feeds   many MarketFeeds on an API server alone: what each costs it, and what all cost the operator
+                --number <n>              default 1000; up to 10000
   test        format, lints, invariants, docs, page, Rust tests, browser tests
                 --only <step>             one step: fmt clippy invariants docs web rust browser
                 --verbose                 show each step's output as it comes
@@ -103,6 +105,11 @@ pub(crate) enum E2e {
     },
     /// End it.
     Down,
+    /// So many feeds on an API server alone.
+    Feeds {
+        /// 1 to 10,000.
+        number: u32,
+    },
 }
 
 /// The options of `cargo xtask test`.
@@ -215,7 +222,8 @@ fn e2e(parser: &mut Parser) -> Result<Command> {
             nothing_more(parser)?;
             Ok(Command::E2e(E2e::Down))
         }
-        other => bail!("there is no `e2e {other}`; there are `e2e up` and `e2e down`"),
+        "feeds" => e2e_feeds(parser),
+        other => bail!("there is no `e2e {other}`; there are `e2e up`, `e2e down` and `e2e feeds`"),
     }
 }
 
@@ -236,6 +244,25 @@ fn e2e_up(parser: &mut Parser) -> Result<Command> {
         }
     }
     Ok(Command::E2e(E2e::Up { nodes }))
+}
+
+fn e2e_feeds(parser: &mut Parser) -> Result<Command> {
+    let mut number = 1_000;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("number") => {
+                let value = parser.value()?.string()?;
+                let within = value.parse().ok().filter(|n| (1..=10_000).contains(n));
+                number = match within {
+                    Some(number) => number,
+                    None => bail!("--number {value} is not a number from 1 to 10000"),
+                };
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::E2e(E2e::Feeds { number }))
 }
 
 fn test(parser: &mut Parser) -> Result<Command> {
@@ -341,6 +368,9 @@ mod tests {
         check("e2e up", &Command::E2e(E2e::Up { nodes: 1 }));
         check("e2e up --nodes 2", &Command::E2e(E2e::Up { nodes: 2 }));
         check("e2e down", &Command::E2e(E2e::Down));
+        let feeds = |number| Command::E2e(E2e::Feeds { number });
+        check("e2e feeds", &feeds(1_000));
+        check("e2e feeds --number 7", &feeds(7));
         check(
             "bench decode --runs 3",
             &Command::Bench(vec!["decode".into(), "--runs".into(), "3".into()]),
@@ -361,6 +391,7 @@ mod tests {
         refuse("e2e sideways", "no `e2e sideways`");
         refuse("e2e up --nodes 3", "--nodes 3 is not 1 or 2");
         refuse("e2e down --nodes 2", "--nodes");
+        refuse("e2e feeds --number 0", "not a number from 1 to 10000");
         refuse("cluster-local --runs 3", "--runs");
         refuse("faults --seed", "--seed");
         refuse("faults --runs all", "--runs all is not a whole number");
