@@ -22,6 +22,18 @@ const OURS: [&str; 3] = [
     "exchange-sim",
 ];
 
+/// The binaries that the image is given, from the `cp` of its Dockerfile.
+fn copied() -> BTreeSet<String> {
+    let dockerfile = fs::read_to_string(deploy().join("Dockerfile")).unwrap();
+    let joined = dockerfile.replace("\\\n", " ");
+    let copy = joined.split("&&").find_map(|part| {
+        let (_, words) = part.trim_start().split_once("cp ")?;
+        words.split_once("/image/bin/")
+    });
+    let (binaries, _) = copy.unwrap();
+    binaries.split_whitespace().map(str::to_owned).collect()
+}
+
 fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")
 }
@@ -103,7 +115,7 @@ fn every_flag_and_variable_is_known_to_its_binary() {
 fn files_volumes_and_services_that_are_named_are_there() {
     let compose = compose();
     let (services, volumes) = (names(&compose["services"]), names(&compose["volumes"]));
-    let dockerfile = fs::read_to_string(deploy().join("Dockerfile")).unwrap();
+    let copied = copied();
     for (name, service) in compose["services"].as_mapping().unwrap() {
         for volume in words(&service["volumes"]) {
             let source = volume.split(':').next().unwrap();
@@ -122,8 +134,9 @@ fn files_volumes_and_services_that_are_named_are_there() {
         }
         if service["image"] == "marketfeed:local" {
             let binary = words(&service["command"])[0];
-            let copied = format!("target/release/{binary}");
-            assert!(dockerfile.contains(&copied), "the image lacks {binary}");
+            assert!(copied.contains(binary), "the image lacks {binary}");
+            // It has no shell to start it by.
+            assert!(service.get("entrypoint").is_none(), "{name:?}");
         }
     }
     for file in ["nginx.conf", "haproxy.cfg"] {
@@ -191,11 +204,13 @@ fn the_image_builds_the_binaries_that_it_copies() {
         .find_map(|part| Some(part.split_once("cargo build ")?.1));
     let cargo: Vec<_> = build.unwrap().split_whitespace().collect();
     let (packages, features) = (built(&cargo, "--package"), built(&cargo, "--features"));
-    let copied: BTreeSet<_> = joined
-        .split_whitespace()
-        .filter_map(|word| word.strip_prefix("target/release/"))
-        .collect();
-    assert!(copied.len() >= OURS.len(), "{copied:?}");
+    let copied = copied();
+    let all = BTreeSet::from_iter(
+        ["marketfeed", "marketfeed-operator"]
+            .into_iter()
+            .chain(OURS),
+    );
+    assert_eq!(copied, all.into_iter().map(str::to_owned).collect());
 
     let metadata = Command::new(env!("CARGO"))
         .args([
@@ -218,7 +233,7 @@ fn the_image_builds_the_binaries_that_it_copies() {
         .filter(|(_, target)| target["kind"][0] == "bin")
         .collect();
     for binary in copied {
-        let own = targets.iter().find(|(_, target)| target["name"] == binary);
+        let own = targets.iter().find(|(_, target)| target["name"] == *binary);
         let (package, target) = own.unwrap_or_else(|| panic!("no package has {binary}"));
         assert!(packages.contains(package), "{package} is not built");
         for feature in target["required-features"].as_array().into_iter().flatten() {

@@ -22,6 +22,12 @@ pub mod api_server;
 /// All of it, with nodes.
 pub mod whole;
 
+/// `helm`.
+pub mod helm;
+
+/// What must hold of the platform in a whole cluster.
+pub mod scenarios;
+
 /// Ways from loopback into a cluster.
 pub mod forward;
 

@@ -3,11 +3,56 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgMatches, Args as _, Command, CommandFactory, FromArgMatches, Parser};
 use gateway::Options;
 use runtime::args::{AdminArgs, LogArgs, ScopeArgs, TraceArgs, duration};
 use runtime::broker::CloseStart;
 use runtime::broker::nats::NatsArgs;
+
+use crate::probe::ProbeArgs;
+
+/// The word of its one command.
+const PROBE: &str = "probe";
+
+/// What the process is asked to do: to serve, if no command is named.
+#[derive(Debug)]
+pub(crate) enum Cli {
+    /// Serve clients.
+    Serve(Box<Args>),
+    /// Be a client for a moment.
+    Probe(ProbeArgs),
+}
+
+// By hand: derived, the options of serving would be asked for with the command too.
+impl CommandFactory for Cli {
+    fn command() -> Command {
+        let probe = ProbeArgs::augment_args(Command::new(PROBE));
+        Args::command()
+            .subcommand(probe)
+            .subcommand_negates_reqs(true)
+            .args_conflicts_with_subcommands(true)
+    }
+
+    fn command_for_update() -> Command {
+        Self::command()
+    }
+}
+
+impl FromArgMatches for Cli {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand() {
+            Some((PROBE, matches)) => ProbeArgs::from_arg_matches(matches).map(Self::Probe),
+            _ => Args::from_arg_matches(matches).map(|args| Self::Serve(Box::new(args))),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Parser for Cli {}
 
 /// Bars from the bus to WebSocket clients
 #[derive(Debug, Parser)]
@@ -132,8 +177,6 @@ fn count(
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(line: &str) -> Result<Args, String> {
@@ -143,14 +186,36 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound_and_every_flag_has_a_variable_and_a_help() {
-        Args::command().debug_assert();
-        for arg in Args::command().get_arguments() {
+        Cli::command().debug_assert();
+        let cli = Cli::command();
+        let commands = std::iter::once(&cli).chain(cli.get_subcommands());
+        for arg in commands.flat_map(Command::get_arguments) {
             let Some(long) = arg.get_long() else { continue };
             let expect = format!("MARKETFEED_{}", long.to_uppercase().replace('-', "_"));
             let env = arg.get_env().map(|env| env.to_string_lossy().into_owned());
             assert_eq!(env, Some(expect));
             assert!(arg.get_help().is_some(), "{long}");
         }
+    }
+
+    #[test]
+    fn a_probe_needs_nothing_of_what_serving_needs() {
+        let cli = |line: &str| {
+            let words = std::iter::once("marketfeed-gateway").chain(line.split_whitespace());
+            Cli::try_parse_from(words).map_err(|error| error.to_string())
+        };
+        assert!(matches!(cli("probe --url ws://x:1/ws"), Ok(Cli::Probe(_))));
+        assert!(matches!(cli("--env demo"), Ok(Cli::Serve(_))));
+        let refused = |line: &str, part: &str| {
+            let error = cli(line).unwrap_err();
+            assert!(error.contains(part), "{line:?}: {error}");
+        };
+        refused("", "--env <NAME>");
+        refused("probe", "--url <URL>");
+        refused("probe --url wss://x/ws", "ws://host:port/ws");
+        refused("probe --url ws://x/ws --topic BTC", "BTC");
+        refused("probe --url ws://x/ws --env demo", "--env");
+        refused("--env demo probe --url ws://x/ws", "'probe'");
     }
 
     #[test]

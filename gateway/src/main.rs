@@ -18,7 +18,7 @@ use runtime::tasks::{OnExit, Tasks};
 use runtime::telemetry::Metrics;
 use runtime::telemetry::otlp::{Identity, TraceError, Traces};
 
-use crate::args::Args;
+use crate::args::{Args, Cli};
 
 /// The command line.
 mod args;
@@ -26,10 +26,14 @@ mod args;
 /// The bus that bars come by.
 mod bus;
 
+/// `marketfeed-gateway probe`.
+mod probe;
+
 fn main() -> ExitCode {
-    let args: Args = parse_or_exit();
-    let log = args.log.clone();
-    process::run(&log, serve(args))
+    match parse_or_exit() {
+        Cli::Serve(args) => process::run(&args.log.clone(), serve(*args)),
+        Cli::Probe(args) => probe::main(args),
+    }
 }
 
 /// 0 after a stop that was asked for, 2 when it cannot start as asked, 3 when NATS refuses it for good, 1 when it failed

@@ -22,6 +22,7 @@ pub fn main() -> ExitCode {
     let Cli { command } = parse_or_exit();
     match command {
         Command::Run(args) => crate::run::main(*args),
+        Command::Leave(args) => crate::leave::main(*args),
         Command::Crd => match crd_yaml() {
             Ok(yaml) => print(&yaml),
             Err(error) => fail(EXIT_FAILED, &error),

@@ -9,11 +9,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::{Action, Config, Controller};
-use kube::runtime::watcher;
+use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::{Client, ResourceExt};
 
 use crate::build::Release;
+use crate::metrics::Metrics;
 use crate::spec::MarketFeed;
 
 /// What has been applied, and so what is to be.
@@ -21,6 +21,15 @@ pub mod ledger;
 
 /// Which workload may change now.
 pub mod rollout;
+
+/// Whose turn it is when all feeds change.
+pub mod fleet;
+
+/// Which pod owns a shard.
+pub mod owners;
+
+/// Which pods go first when there are to be fewer.
+pub mod costs;
 
 /// How a feed goes, step by step.
 pub mod deletion;
@@ -40,11 +49,25 @@ mod pods;
 /// One feed, from what is wanted to what is said of it.
 mod reconcile;
 
-/// What gateways hear.
-mod gateways;
+/// What is wanted, applied.
+mod applying;
 
+/// How its parts are.
+mod observing;
+
+/// A feed that is deleted.
+mod going;
+
+/// What pods say of themselves.
+mod ask;
+
+/// In which namespaces.
+mod place;
+
+pub use ask::{Ask, HttpAsk, ShardAnswer};
 pub use context::{Context, Error};
-pub use gateways::{Ask, HttpAsk};
+pub use deletion::FINALIZER;
+pub use place::Where;
 pub use reconcile::{Next, reconcile, undecodable};
 pub use stores::{Kinds, Stores, Watched};
 
@@ -60,46 +83,18 @@ const GATHERED_FOR: Duration = Duration::from_millis(500);
 /// Feeds that are worked on at one time.
 const AT_A_TIME: u16 = 8;
 
-/// Where MarketFeeds are looked after.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Where {
-    /// In all namespaces.
-    Everywhere,
-    /// In one.
-    Namespace(String),
-}
-
-impl Where {
-    /// The objects of a kind that are looked at.
-    pub(crate) fn api<K>(&self, client: Client) -> Api<K>
-    where
-        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
-    {
-        match self {
-            Self::Everywhere => Api::all(client),
-            Self::Namespace(namespace) => Api::namespaced(client, namespace),
-        }
-    }
-}
-
-/// Looks after feeds until it is dropped.
-pub async fn run(client: Client, place: Where, release: Release) {
+/// Looks after feeds until it is dropped. Streams that it watches by are the only tasks' work: it spawns nothing.
+pub async fn run(client: Client, place: Where, release: Release, metrics: Metrics, instance: &str) {
     let (stores, watched) = stores::watch(&client, &place);
-    let context = Arc::new(Context::new(
-        client.clone(),
-        release,
-        stores,
-        Arc::new(HttpAsk),
-    ));
-    let feeds: Api<DeserializeGuard<MarketFeed>> = match &place {
-        Where::Everywhere => Api::all(client),
-        Where::Namespace(namespace) => Api::namespaced(client, namespace),
-    };
-    let controller = Controller::new(feeds, watcher::Config::default()).with_config(
+    let context = Context::new(client.clone(), release, stores, Arc::new(HttpAsk));
+    let context = Arc::new(context.with_metrics(metrics).with_instance(instance));
+    let feeds: Api<DeserializeGuard<MarketFeed>> = place.api(client);
+    let controller = Controller::new(feeds, place.watched()).with_config(
         Config::default()
             .debounce(GATHERED_FOR)
             .concurrency(AT_A_TIME),
     );
+    let there = controller.store();
     let Watched {
         config_maps,
         services,
@@ -118,11 +113,16 @@ pub async fn run(client: Client, place: Where, release: Release) {
         .owns_stream(autoscalers)
         .owns_stream(policies)
         .owns_stream(jobs);
-    let feeds = controller.run(looked_at, failed, context);
-    let feeds = feeds.for_each(|outcome| async move {
+    let feeds = controller.run(looked_at, failed, Arc::clone(&context));
+    let feeds = feeds.for_each(|outcome| {
         if let Err(error) = outcome {
             tracing::debug!(%error, "a look at a feed failed");
+            if let controller::Error::ObjectNotFound(_) = error {
+                let there = there.state().into_iter().filter_map(|feed| feed.uid());
+                context.forget_others(&there.collect());
+            }
         }
+        std::future::ready(())
     });
     // Pods are read and trigger nothing: they change with each probe.
     let pods = pods.for_each(|_| std::future::ready(()));
@@ -149,7 +149,7 @@ async fn looked_at(
     }
 }
 
-/// Each feed has its own pause, which doubles.
+/// Each feed has its own pauses.
 #[expect(clippy::needless_pass_by_value, reason = "as the controller calls it")]
 fn failed(feed: Arc<DeserializeGuard<MarketFeed>>, error: &Error, context: Arc<Context>) -> Action {
     let (name, namespace) = (feed.name_any(), feed.namespace().unwrap_or_default());

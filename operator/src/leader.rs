@@ -16,8 +16,11 @@ mod election;
 
 pub use election::{Election, Step};
 
-/// How often the Lease is looked at, and renewed by who holds it.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// How often who holds the Lease renews it: the figures here and of [`Election`] are those of Kubernetes' own controllers.
+const RENEWED_EVERY: Duration = Duration::from_secs(2);
+
+/// How much longer than that others wait between two looks, at most and by chance, so that they do not all come at once.
+const JITTER: f64 = 1.2;
 
 /// How long one request may take.
 const REQUEST_MAX: Duration = Duration::from_secs(3);
@@ -39,18 +42,37 @@ pub async fn run(
 ) -> Result<(), Lost> {
     let started = Instant::now();
     let now_ms = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let mut rng = fastrand::Rng::new();
     loop {
-        look(&leases, &mut election, now_ms()).await;
-        if *leads.borrow() && !election.is_held(now_ms()) {
-            return Err(Lost);
-        }
-        if election.is_held(now_ms()) && !*leads.borrow() {
-            tracing::info!("this operator leads");
-            leads.send_replace(true);
-        }
-        tokio::select! {
-            () = shutdown.requested() => break,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+        // Also in the middle of a request: from then on another one may have it.
+        let held_until = election
+            .held_until_ms()
+            .map(|at_ms| started + Duration::from_millis(at_ms));
+        let is_lost = async {
+            match held_until {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let next = async {
+            look(&leases, &mut election, now_ms()).await;
+            let is_held = election.is_held(now_ms());
+            if is_held && !*leads.borrow() {
+                tracing::info!("this operator leads");
+                leads.send_replace(true);
+            }
+            let jitter = if is_held { 0.0 } else { rng.f64() * JITTER };
+            tokio::select! {
+                () = shutdown.requested() => true,
+                () = tokio::time::sleep(RENEWED_EVERY.mul_f64(1.0 + jitter)) => false,
+            }
+        };
+        let is_stopping = tokio::select! {
+            is_stopping = next => is_stopping,
+            () = is_lost => return Err(Lost),
+        };
+        if is_stopping {
+            break;
         }
     }
     if let Some(lease) = election.given_up(now_ms()) {

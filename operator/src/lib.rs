@@ -24,8 +24,17 @@ pub mod controller;
 /// Which of several operators writes.
 pub mod leader;
 
+/// What is counted.
+pub mod metrics;
+
+/// The way to the API server.
+mod client;
+
 /// The controller as a process.
 mod run;
+
+/// What is to be done before the operator is uninstalled.
+pub mod leave;
 
 /// The command line.
 pub mod args;

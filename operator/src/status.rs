@@ -2,6 +2,9 @@
 // not by whether pods are ready: a ready pod may hear nothing.
 #![deny(clippy::disallowed_methods)]
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use wire::Assignment;
@@ -27,8 +30,12 @@ mod finding;
 /// What is waited for before something is called bad.
 mod patience;
 
+/// What has become otherwise, for events.
+mod transition;
+
 pub use finding::{Finding, Kind, State};
 pub use patience::Patience;
+pub use transition::{Transition, transitions};
 pub use trouble::Trouble;
 pub use workload::{Scaling, Workload};
 
@@ -45,8 +52,28 @@ pub struct Observed {
     pub scaling: Option<Scaling>,
     /// What a gateway says that it hears; `None` where none answered.
     pub report: Option<FeedReport>,
+    /// Whether a gateway has a connection to NATS, where it hears nothing and says so.
+    pub bus_ready: Option<bool>,
     /// Why pods do not run, the first of them first.
     pub troubles: Vec<Trouble>,
+    /// The pods that own shards, by the shard's number, where that is known.
+    pub owners: BTreeMap<u16, String>,
+    /// Objects whose names somebody else's have, such as `Service crypto-gateway`.
+    pub taken: Vec<String>,
+    /// The feed that an upgrade waits for, if it does.
+    pub waits_for: Option<String>,
+}
+
+/// The epochs under which shards are heard, by their numbers.
+#[must_use]
+pub fn epochs(report: &FeedReport, assignment: &Assignment) -> BTreeMap<u16, u64> {
+    Heard::of(report, assignment).epochs()
+}
+
+/// Whether anything is heard of what is assigned.
+#[must_use]
+pub fn is_anything_heard(report: &FeedReport, assignment: &Assignment) -> bool {
+    Heard::of(report, assignment).is_anything_heard()
 }
 
 /// What is said of a feed that can run.
@@ -69,7 +96,7 @@ pub fn judge(
     let mut findings = finding::parts(assignment, observed, heard.as_ref());
     patience.temper(&mut findings, before.status, now_s);
     findings.insert(0, finding::ready(&findings, assignment, observed));
-    let shards = heard.as_ref().map(Heard::shards);
+    let shards = heard.as_ref().map(|heard| heard.shards(&observed.owners));
     let instruments = assignment.instruments().count();
     MarketFeedStatus {
         observed_generation: Some(before.generation),
@@ -95,16 +122,54 @@ pub fn judge(
 /// What is said of one that cannot: its pods, if it had any, go on as they are.
 #[must_use]
 pub fn refused(error: &Invalid, before: &Said<'_>, now_s: i64) -> MarketFeedStatus {
+    held("Invalid", error.to_string(), before, now_s)
+}
+
+/// What is said of one that waits until Kubernetes has removed what another feed of its name has left behind.
+#[must_use]
+pub fn succeeding(leftovers: &[String], before: &Said<'_>, now_s: i64) -> MarketFeedStatus {
+    let message = format!(
+        "a feed of this name was deleted, and Kubernetes has not removed all of it yet: {}; what would be made now would be \
+         removed with it",
+        first_few(leftovers)
+    );
+    held("Leftovers", message, before, now_s)
+}
+
+/// It is not as it should be, for one reason, and all else that was said of it is left out.
+fn held(reason: &'static str, message: String, before: &Said<'_>, now_s: i64) -> MarketFeedStatus {
     let finding = Finding {
         kind: Kind::Ready,
         state: State::Bad,
-        reason: "Invalid",
-        message: error.to_string(),
+        reason,
+        message,
     };
     MarketFeedStatus {
         observed_generation: Some(before.generation),
         conditions: conditions(&[finding], before, now_s),
         ..before.status.cloned().unwrap_or_default()
+    }
+}
+
+/// What a status says of whether the feed is ready.
+#[must_use]
+pub fn readiness(status: &MarketFeedStatus) -> State {
+    let mut conditions = status.conditions.iter();
+    let ready = conditions.find(|condition| condition.type_ == Kind::Ready.as_str());
+    let states = [State::Good, State::Bad];
+    let word = ready.map_or("", |ready| &ready.status[..]);
+    let said = states.into_iter().find(|state| state.as_str() == word);
+    said.unwrap_or(State::Unknown)
+}
+
+/// The first few of a list, and how many more there are.
+fn first_few<T: fmt::Display>(of: &[T]) -> String {
+    const NAMED_MAX: usize = 5;
+    let named = of.iter().take(NAMED_MAX).map(ToString::to_string);
+    let named = named.collect::<Vec<_>>().join(", ");
+    match of.len().saturating_sub(NAMED_MAX) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }
 

@@ -12,5 +12,15 @@ mod controller {
 
     mod going;
 
+    mod leaving;
+
+    mod leading;
+
     mod saying;
+
+    mod upgrading;
+
+    mod others;
+
+    mod marking;
 }

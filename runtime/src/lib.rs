@@ -9,7 +9,7 @@
 pub mod args;
 
 /// Locks of plain data.
-mod lock;
+pub mod lock;
 
 /// A process's name among its like.
 pub mod instance;

@@ -33,13 +33,23 @@ cargo xtask <command>
                                           kill9-shard
                 --folder <dir>            as above
                 --release                 as above
+  image       the image of deploy/Dockerfile without a registry, in target/image: all binaries, static
+                --release                 the release profile instead of the demo's
+                --later                   one of a later release too, which writes other bars
+                --nats                    one with nats-server too
+  e2e         the chart, an example and the image on a real Kubernetes cluster, with clients that check (root)
+                --all                     all scenarios, instead of the few that the tests have too
+                --only <scenario>         this one (repeatable)
+                --keep                    after a failure the cluster stays until Ctrl-C
+                --kubeconfig <file>       on this cluster; without it one is made for them
+                --release                 the image of the release profile
   e2e up      a real Kubernetes cluster on this machine, in namespaces of its own (root); prints how to reach it
                 --nodes <1|2>             default 1
   e2e down    ends it
   e2e feeds   many MarketFeeds on an API server alone: what each costs it, and what all cost the operator
                 --number <n>              default 1000; up to 10000
   test        format, lints, invariants, docs, page, Rust tests, browser tests
-                --only <step>             one step: fmt clippy invariants docs web rust browser
+                --only <step>             one step: fmt clippy invariants docs web rust e2e browser
                 --verbose                 show each step's output as it comes
                 --screenshots             with --only browser: write the pictures in docs/images
   invariants  the structural rules of ARCHITECTURE.md alone
@@ -55,6 +65,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// `cargo xtask cluster-local` and `cargo xtask faults`
     Cluster(Cluster),
+    /// `cargo xtask image`
+    Image(Image),
     /// `cargo xtask e2e`
     E2e(E2e),
     /// `cargo xtask test`
@@ -95,6 +107,32 @@ pub(crate) struct Cluster {
     pub(crate) release: bool,
 }
 
+/// The options of `cargo xtask image`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Image {
+    /// The release profile.
+    pub(crate) release: bool,
+    /// An image of a later release too.
+    pub(crate) later: bool,
+    /// An image of `nats-server` too.
+    pub(crate) nats: bool,
+}
+
+/// Scenarios on a cluster.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scenarios {
+    /// All of them.
+    pub(crate) all: bool,
+    /// These.
+    pub(crate) only: Vec<String>,
+    /// After a failure the cluster stays.
+    pub(crate) keep: bool,
+    /// The cluster, if not one of their own.
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The release profile.
+    pub(crate) release: bool,
+}
+
 /// What `cargo xtask e2e` is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum E2e {
@@ -110,6 +148,8 @@ pub(crate) enum E2e {
         /// 1 to 10,000.
         number: u32,
     },
+    /// Run scenarios.
+    Run(Scenarios),
 }
 
 /// The options of `cargo xtask test`.
@@ -139,6 +179,7 @@ where
         "demo" => demo(&mut parser),
         "cluster-local" => cluster(&mut parser, "local", &["listen", "seed"]),
         "faults" => cluster(&mut parser, "faults", &["runs", "seed", "only"]),
+        "image" => image(&mut parser),
         "e2e" => e2e(&mut parser),
         "test" => test(&mut parser),
         "invariants" => {
@@ -209,21 +250,53 @@ fn check_value(flag: &str, value: &OsStr) -> Result<()> {
     bail!("--{flag} {value} is not {kind}")
 }
 
+fn image(parser: &mut Parser) -> Result<Command> {
+    let mut image = Image::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("release") => image.release = true,
+            Arg::Long("later") => image.later = true,
+            Arg::Long("nats") => image.nats = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Image(image))
+}
+
 fn e2e(parser: &mut Parser) -> Result<Command> {
-    let what = match parser.next()? {
-        Some(Arg::Value(what)) => what.string()?,
-        Some(Arg::Short('h') | Arg::Long("help")) => return Ok(Command::Help),
-        Some(other) => return Err(other.unexpected().into()),
-        None => bail!("say what: `cargo xtask e2e up` or `cargo xtask e2e down`"),
-    };
-    match what.as_str() {
+    let mut run = Scenarios::default();
+    let mut first = true;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Value(what) if first => return e2e_other(&what.string()?, parser),
+            Arg::Long("all") => run.all = true,
+            Arg::Long("only") => run.only.push(parser.value()?.string()?),
+            Arg::Long("keep") => run.keep = true,
+            Arg::Long("kubeconfig") => run.kubeconfig = Some(parser.value()?.into()),
+            Arg::Long("release") => run.release = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+        first = false;
+    }
+    if run.all && !run.only.is_empty() {
+        bail!("--all and --only exclude each other");
+    }
+    Ok(Command::E2e(E2e::Run(run)))
+}
+
+fn e2e_other(what: &str, parser: &mut Parser) -> Result<Command> {
+    match what {
         "up" => e2e_up(parser),
         "down" => {
             nothing_more(parser)?;
             Ok(Command::E2e(E2e::Down))
         }
         "feeds" => e2e_feeds(parser),
-        other => bail!("there is no `e2e {other}`; there are `e2e up`, `e2e down` and `e2e feeds`"),
+        other => bail!(
+            "there is no `e2e {other}`; there are `e2e`, `e2e up`, `e2e down` and `e2e feeds`"
+        ),
     }
 }
 
@@ -290,114 +363,5 @@ fn nothing_more(parser: &mut Parser) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(line: &str, expect: &Command) {
-        assert_eq!(
-            &parse(line.split_whitespace().map(OsString::from)).unwrap(),
-            expect
-        );
-    }
-
-    #[track_caller]
-    fn refuse(line: &str, part: &str) {
-        let error = parse(line.split_whitespace().map(OsString::from))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(part), "{error:?} lacks {part:?}");
-        assert!(!error.contains('\n'), "more than one line: {error:?}");
-    }
-
-    #[test]
-    fn commands() {
-        check("", &Command::Help);
-        check("--help", &Command::Help);
-        check("invariants", &Command::Invariants);
-        check("demo", &Command::Demo(Demo::default()));
-        check(
-            "demo --replay binance-spot=a.gz --replay coinbase=b --speed max --listen [::1]:1 --debug",
-            &Command::Demo(Demo {
-                replay: vec!["binance-spot=a.gz".into(), "coinbase=b".into()],
-                speed: Some("max".into()),
-                live: false,
-                listen: Some("[::1]:1".into()),
-                debug: true,
-            }),
-        );
-        check(
-            "test --only rust --verbose",
-            &Command::Test(Test {
-                only: Some("rust".into()),
-                verbose: true,
-                screenshots: false,
-            }),
-        );
-        check(
-            "test --screenshots --only browser",
-            &Command::Test(Test {
-                only: Some("browser".into()),
-                verbose: false,
-                screenshots: true,
-            }),
-        );
-        check(
-            "faults --runs 3 --only term-active --release",
-            &Command::Cluster(Cluster {
-                command: "faults",
-                folder: None,
-                options: vec![
-                    "--runs".into(),
-                    "3".into(),
-                    "--only".into(),
-                    "term-active".into(),
-                ],
-                release: true,
-            }),
-        );
-        check(
-            "cluster-local --folder there",
-            &Command::Cluster(Cluster {
-                command: "local",
-                folder: Some("there".into()),
-                options: Vec::new(),
-                release: false,
-            }),
-        );
-        check("e2e up", &Command::E2e(E2e::Up { nodes: 1 }));
-        check("e2e up --nodes 2", &Command::E2e(E2e::Up { nodes: 2 }));
-        check("e2e down", &Command::E2e(E2e::Down));
-        let feeds = |number| Command::E2e(E2e::Feeds { number });
-        check("e2e feeds", &feeds(1_000));
-        check("e2e feeds --number 7", &feeds(7));
-        check(
-            "bench decode --runs 3",
-            &Command::Bench(vec!["decode".into(), "--runs".into(), "3".into()]),
-        );
-    }
-
-    #[test]
-    fn refusals() {
-        refuse("deploy", "no command `deploy`");
-        refuse("demo --live --replay coinbase=x", "exclude each other");
-        refuse("demo --speed 3", "needs --replay");
-        refuse("demo --repaly x=y", "--repaly");
-        refuse("test --only", "--only");
-        refuse("test --screenshots", "needs --only browser");
-        refuse("test --screenshots --only rust", "needs --only browser");
-        refuse("invariants now", "now");
-        refuse("e2e", "e2e up");
-        refuse("e2e sideways", "no `e2e sideways`");
-        refuse("e2e up --nodes 3", "--nodes 3 is not 1 or 2");
-        refuse("e2e down --nodes 2", "--nodes");
-        refuse("e2e feeds --number 0", "not a number from 1 to 10000");
-        refuse("cluster-local --runs 3", "--runs");
-        refuse("faults --seed", "--seed");
-        refuse("faults --runs all", "--runs all is not a whole number");
-        refuse(
-            "cluster-local --listen 8080",
-            "--listen 8080 is not an address",
-        );
-    }
-}
+#[path = "args/tests.rs"]
+mod tests;

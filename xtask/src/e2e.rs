@@ -7,13 +7,24 @@ use anyhow::{Result, bail};
 use crate::args::E2e;
 use crate::install::kube;
 use crate::process::{self, Log};
+use crate::scenarios;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
+
+/// Feeds of `--all`.
+const FEEDS: u32 = 1_000;
 
 /// Does what is asked; what it starts stays until `down`.
 pub(crate) fn run(workspace: &Workspace, what: &E2e) -> Result<()> {
     match what {
         E2e::Up { nodes } => up(workspace, *nodes),
+        E2e::Run(run) => {
+            // First: the scenarios' process takes the place of this one.
+            if run.all {
+                feeds(workspace, FEEDS)?;
+            }
+            scenarios::run(workspace, run)
+        }
         E2e::Down => script(workspace, "down", &[]),
         E2e::Feeds { number } => feeds(workspace, *number),
     }

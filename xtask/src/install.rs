@@ -4,6 +4,9 @@
 /// Kubernetes, for the tests that need a real one.
 pub(crate) mod kube;
 
+/// The chart's tools.
+pub(crate) mod helm;
+
 /// The message bus's server.
 mod nats;
 
@@ -202,7 +205,7 @@ pub(crate) fn apt_install(
 
 /// Whether this process runs as root: the owner of its own entry in /proc tells, without a call
 /// that would need libc.
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::metadata("/proc/self").is_ok_and(|entry| entry.uid() == 0)
 }

@@ -134,7 +134,7 @@ fn rules(workspace: &Workspace) -> Result<Vec<Rule>> {
             deps::duplicates(&duplicates),
         ),
         rule(
-            "one file per crate opens a WebSocket",
+            "one file per crate opens a WebSocket as a client, one as a server",
             sources.websocket_openers(),
         ),
         rule(

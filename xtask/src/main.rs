@@ -30,6 +30,11 @@ mod cluster;
 
 /// `cargo xtask e2e`
 mod e2e;
+/// `cargo xtask image`
+mod image;
+
+/// `cargo xtask e2e` with scenarios.
+mod scenarios;
 
 /// Counting what the test runners ran.
 mod tally;
@@ -75,6 +80,7 @@ fn run(command: &Command) -> Result<bool> {
     match command {
         Command::Demo(demo) => demo::run(&workspace, demo).map(|()| true),
         Command::Cluster(cluster) => cluster::run(&workspace, cluster).map(|()| true),
+        Command::Image(args) => image::run(&workspace, args).map(|()| true),
         Command::E2e(what) => e2e::run(&workspace, what).map(|()| true),
         Command::Test(test) => steps::run(&workspace, test).map(summary),
         Command::Invariants => invariants::check(&workspace).map(summary),

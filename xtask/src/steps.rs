@@ -9,6 +9,7 @@ use crate::args::Test;
 use crate::install;
 use crate::invariants;
 use crate::process::{self, Log, clock};
+use crate::scenarios;
 use crate::tally::{self, Tally};
 use crate::web;
 use crate::workspace::Workspace;
@@ -22,7 +23,7 @@ struct Step {
 
 /// In the order that finds mistakes soonest; `web` comes before `rust`, so that the page is in the
 /// binary that the tests start.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step {
         name: "fmt",
         headline: "formatting",
@@ -52,6 +53,11 @@ const STEPS: [Step; 7] = [
         name: "rust",
         headline: "unit, property, golden, integration tests",
         run: |at, log, _| rust(at, log),
+    },
+    Step {
+        name: "e2e",
+        headline: "chart, example and image on a real Kubernetes cluster",
+        run: |at, log, _| scenarios::smoke(at, log),
     },
     Step {
         name: "browser",
@@ -155,6 +161,7 @@ fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
     let servers = install::servers(workspace)?;
     let programs = install::kube::programs(workspace, log)?;
     let programs = programs.map(|folder| (install::kube::KUBE_PROGRAMS, folder));
+    let chart_tools = install::helm::chart_tools(workspace)?;
     // With --show-output a test that skips itself is seen to.
     let args = [
         "test",
@@ -165,7 +172,8 @@ fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
         "--show-output",
     ];
     let mut tests = cargo(workspace, &args);
-    let finished = process::run(tests.envs(servers).envs(programs), log)?;
+    tests.envs(servers).envs(programs).envs(chart_tools);
+    let finished = process::run(&mut tests, log)?;
     let mut tally = Tally::of_libtest(&finished.output);
     for line in finished
         .output

@@ -51,6 +51,17 @@ impl Tally {
         tally
     }
 
+    /// Reads the last line of the form in which this is shown.
+    pub(crate) fn of_summary(output: &str) -> Self {
+        let is_summary = |line: &&str| line.contains(" passed, ") && line.contains(" failed");
+        let line = output.lines().rev().find(is_summary).unwrap_or_default();
+        Self {
+            passed: count_before(line, " passed"),
+            failed: count_before(line, " failed"),
+            skipped: count_before(line, " skipped"),
+        }
+    }
+
     /// Reads the output of node's test runner in its `tap` (`# pass 3`) and `spec` (`ℹ pass 3`)
     /// forms. Several runs may follow one another.
     pub(crate) fn of_node(output: &str) -> Self {
@@ -222,5 +233,12 @@ mod tests {
     fn summary_line() {
         assert_eq!(tally(3, 0, 0).to_string(), "3 passed, 0 failed");
         assert_eq!(tally(3, 1, 2).to_string(), "3 passed, 1 failed, 2 skipped");
+        for read in [tally(3, 0, 0), tally(30, 1, 2)] {
+            assert_eq!(
+                Tally::of_summary(&format!("1 passed, 1 failed\n{read}\n")),
+                read
+            );
+        }
+        assert_eq!(Tally::of_summary("all passed"), tally(0, 0, 0));
     }
 }

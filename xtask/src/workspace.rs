@@ -58,6 +58,11 @@ impl Workspace {
         self.target.join("xtask")
     }
 
+    /// Where images are, and what they are made of.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.target.join("image")
+    }
+
     /// The `marketfeed` binary of a profile's output folder (`release` or `debug`).
     pub(crate) fn marketfeed(&self, profile_dir: &str) -> PathBuf {
         self.target.join(profile_dir).join("marketfeed")

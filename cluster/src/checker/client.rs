@@ -1,5 +1,6 @@
 //! The socket of a checking client: it subscribes, keeps what comes in a [`Ledger`], and comes back where it may.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
@@ -23,6 +24,9 @@ use crate::wait;
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Before a connection is tried again.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// So many ends of connections are kept.
+const ENDS_MAX: usize = 16;
 
 /// What a client does when its connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +57,8 @@ struct Shared {
     ledger: Mutex<Ledger>,
     /// How often it was subscribed.
     subscribed: watch::Sender<u64>,
+    /// How its connections ended, the newest last.
+    ends: Mutex<VecDeque<String>>,
 }
 
 impl Checker {
@@ -73,6 +79,7 @@ impl Checker {
             begun_at: UNIX_EPOCH.elapsed().unwrap_or_default(),
             ledger: Mutex::default(),
             subscribed: watch::channel(0).0,
+            ends: Mutex::default(),
         });
         let (dropped, drops) = watch::channel(0);
         let mut task = JoinSet::new();
@@ -111,6 +118,13 @@ impl Checker {
     #[must_use]
     pub fn subscriptions(&self) -> u64 {
         *self.shared.subscribed.borrow()
+    }
+
+    /// How its last connections ended, the newest last: the server's close code in parentheses after its reason, or why the
+    /// socket failed.
+    #[must_use]
+    pub fn ends(&self) -> Vec<String> {
+        self.shared.ends().iter().cloned().collect()
     }
 
     /// Cuts the connection without a word, as a network does. One that returns is back soon.
@@ -152,6 +166,10 @@ impl Shared {
         self.begun_at + self.begun.elapsed()
     }
 
+    fn ends(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A panic elsewhere does not make the entries wrong.
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
@@ -174,6 +192,13 @@ async fn run(shared: Arc<Shared>, mut drops: watch::Receiver<u64>) {
                 Err(_) => return,
             },
         };
+        {
+            let mut ends = shared.ends();
+            ends.push_back(end.clone());
+            if ends.len() > ENDS_MAX {
+                ends.pop_front();
+            }
+        }
         if shared.persistence == Persistence::Stays {
             let what = format!("{}: the connection ended: {end}", shared.name);
             shared.ledger().handle_connection(what);

@@ -19,7 +19,7 @@ mod tap;
 mod request;
 
 pub use config::NatsOptions;
-pub use monitor::StreamState;
+pub use monitor::{StreamState, streams};
 pub use request::request;
 pub use server::NatsServer;
 pub use tap::{RawMessage, Tap};

@@ -22,8 +22,9 @@ pub struct StreamState {
     pub current_followers: usize,
 }
 
-/// The streams of every account, as one server sees them.
-pub(super) fn streams(jsz: &Value) -> Vec<StreamState> {
+/// The streams of every account, as one server sees them in what it says to that GET.
+#[must_use]
+pub fn streams(jsz: &Value) -> Vec<StreamState> {
     let accounts = jsz["account_details"].as_array().into_iter().flatten();
     let details =
         accounts.flat_map(|account| account["stream_detail"].as_array().into_iter().flatten());

@@ -144,6 +144,7 @@ async fn help_names_every_flag_with_its_variable() {
         (MARKETDATA, "assign --help", 6),
         (MARKETDATA, "purge --help", 15),
         (GATEWAY, "--help", 20),
+        (GATEWAY, "probe --help", 5),
     ] {
         let Ended {
             code,
@@ -172,13 +173,16 @@ async fn help_names_every_flag_with_its_variable() {
             );
         }
     }
-    let whole = place.ends(MARKETDATA, &["--help"]).await;
-    assert_eq!(whole.code, Some(0));
-    for command in ["run", "assign", "purge"] {
-        assert!(
-            whole.stdout.contains(&format!("\n  {command} ")),
-            "{whole:?}"
-        );
+    for (binary, commands) in [
+        (MARKETDATA, &["run", "assign", "purge"][..]),
+        (GATEWAY, &["probe"]),
+    ] {
+        let whole = place.ends(binary, &["--help"]).await;
+        assert_eq!(whole.code, Some(0));
+        for command in commands {
+            let line = format!("\n  {command} ");
+            assert!(whole.stdout.contains(&line), "{whole:?}");
+        }
     }
 }
 

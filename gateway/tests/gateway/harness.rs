@@ -136,6 +136,20 @@ impl Running {
 
     /// On a bus that is there already.
     pub(crate) fn start_with(options: Options, broker: Arc<MemoryBroker>) -> Self {
+        Self::start_as(options, broker, |service| service)
+    }
+
+    /// As the process is: with its API.
+    pub(crate) fn start_whole(options: Options) -> Self {
+        let broker = Arc::new(MemoryBroker::new(memory::Options::default()));
+        Self::start_as(options, broker, Service::with_api)
+    }
+
+    fn start_as(
+        options: Options,
+        broker: Arc<MemoryBroker>,
+        more: impl FnOnce(Service) -> Service,
+    ) -> Self {
         let mut registry = Registry::default();
         let big = || async { vec![b'x'; 16 * 1024 * 1024] };
         let http = Router::new()
@@ -143,6 +157,7 @@ impl Running {
             .route("/big", axum::routing::get(big));
         let service =
             Service::bind(options, Arc::clone(&broker) as _, http, &mut registry).unwrap();
+        let service = more(service);
         let (address, handle) = (service.local_addr(), service.handle());
         let (tasks, shutdown) = Tasks::new("test");
         tasks.spawn("gateway", OnExit::StopAll, service.run(shutdown.clone()));

@@ -20,6 +20,9 @@ mod renewal;
 /// The binary.
 mod binary;
 
+/// The binary as a client.
+mod probe;
+
 /// What clients send wrong.
 mod bad_input;
 

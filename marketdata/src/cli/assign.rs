@@ -65,6 +65,10 @@ pub struct AssignArgs {
     #[arg(long, value_name = "FILE", env = "MARKETFEED_FROM")]
     pub from: Option<PathBuf>,
 
+    /// Go on from what is at --output, where there is something: for what is started again and again
+    #[arg(long, env = "MARKETFEED_GO_ON", conflicts_with = "from")]
+    pub go_on: bool,
+
     /// Where to write, replaced as a whole: the old one is a good place. - is the standard output
     #[arg(
         long,
@@ -73,6 +77,14 @@ pub struct AssignArgs {
         default_value = "-"
     )]
     pub output: PathBuf,
+}
+
+impl AssignArgs {
+    /// The assignment to go on from, if there is one.
+    fn old(&self) -> Option<&Path> {
+        let at_output = || (self.go_on && self.output.exists()).then_some(&*self.output);
+        self.from.as_deref().or_else(at_output)
+    }
 }
 
 /// Why no assignment was written.
@@ -108,7 +120,7 @@ pub enum AssignFailure {
     EndpointTwice(Venue),
     /// There is a file already, and generations would begin again.
     #[error(
-        "{} is there already: go on from it by --from, or remove it to begin again", .0.display()
+        "{} is there already: go on from it by --from or --go-on, or remove it to begin again", .0.display()
     )]
     Exists(PathBuf),
     /// A folder, a pipe or a device.
@@ -141,7 +153,7 @@ fn write(args: &AssignArgs) -> Result<Difference, AssignFailure> {
     let target = if to_stdout {
         None
     } else {
-        Some(target(&args.output, args.from.is_some())?)
+        Some(target(&args.output, args.old().is_some())?)
     };
     let (assignment, difference) = plan(args)?;
     let text = assignment.to_json();
@@ -161,7 +173,7 @@ fn write(args: &AssignArgs) -> Result<Difference, AssignFailure> {
 /// # Errors
 /// When that one cannot be read, or what is wanted cannot be.
 pub fn plan(args: &AssignArgs) -> Result<(Assignment, Difference), AssignFailure> {
-    let old = args.from.as_deref().map(read).transpose()?;
+    let old = args.old().map(read).transpose()?;
     let sources = wanted(args, old.as_ref())?;
     let shards = old.as_ref().map_or(ShardCount::MIN, Assignment::shards);
     let shards = args.shards.unwrap_or(shards);

@@ -25,6 +25,9 @@ pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// them. Changed on a pod, it makes the kubelet refresh the pod's files at once.
 pub const GENERATION_ANNOTATION: &str = "marketfeed.dev/assignment-generation";
 
+/// Kubernetes' own: of a ReplicaSet's pods those of the lowest number go first; 0 where there is none.
+pub const DELETION_COST_ANNOTATION: &str = "controller.kubernetes.io/pod-deletion-cost";
+
 /// What a Deployment was made from, on it: after a start of the operator it tells those that change from the others.
 pub const MADE_FROM_ANNOTATION: &str = "marketfeed.dev/made-from";
 

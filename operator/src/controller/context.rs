@@ -1,17 +1,28 @@
 //! What is remembered of feeds, and why they are not as they should be.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource};
+use runtime::backoff::{self, Backoff};
+use runtime::lock::lock;
 use wire::{Assignment, AssignmentError};
 
-use super::gateways::Ask;
+use super::ask::Ask;
+use super::costs::Costs;
+use super::fleet::Fleet;
 use super::ledger::Ledger;
+use super::owners::Owners;
+use super::reconcile::Ended;
 use super::stores::Stores;
+use super::writes::Writes;
 use crate::build::Release;
-use crate::status::Patience;
+use crate::build::names::FIELD_MANAGER;
+use crate::metrics::{Metrics, Outcome};
+use crate::spec::MarketFeed;
+use crate::status::{Patience, State, Transition};
 
 /// What a look at a feed needs, and what is remembered from one to the next.
 pub struct Context {
@@ -20,12 +31,15 @@ pub struct Context {
     pub(super) stores: Stores,
     pub(super) ask: Arc<dyn Ask>,
     pub(super) linger: Duration,
-    /// By the feed's UID.
+    metrics: Metrics,
+    recorder: Recorder,
+    /// By the feed's UID. While a feed is looked at, its own is out of it.
     memories: Mutex<BTreeMap<String, Memory>>,
+    fleet: Mutex<Fleet>,
 }
 
 /// What is remembered of a feed. Lost with the process, at no loss but that all of it is applied once more.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memory {
     pub(super) ledger: Ledger,
     pub(super) patience: Patience,
@@ -33,7 +47,32 @@ pub(super) struct Memory {
     pub(super) assignment: Option<Assignment>,
     /// What was said of an object that cannot be read.
     pub(super) undecodable: Option<String>,
-    failures: u32,
+    /// Whether its user has changed it since its workloads were last as they should be.
+    pub(super) is_asked: bool,
+    /// Which pods own which shards, as far as it was asked.
+    pub(super) owners: Owners,
+    /// Which of the pods go first when there are to be fewer.
+    pub(super) costs: Costs,
+    /// What was last said of whether it is ready.
+    ready: Option<State>,
+    /// Pauses after looks that failed.
+    backoff: Backoff,
+}
+
+impl Memory {
+    fn new() -> Self {
+        Self {
+            ledger: Ledger::default(),
+            patience: Patience::default(),
+            assignment: None,
+            undecodable: None,
+            is_asked: false,
+            owners: Owners::default(),
+            costs: Costs::default(),
+            ready: None,
+            backoff: Backoff::new(PAUSES, fastrand::Rng::new()),
+        }
+    }
 }
 
 /// Why a feed is not as it should be.
@@ -58,24 +97,44 @@ pub enum Error {
     Unwatched,
 }
 
-/// The first pause after a failure, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+/// Pauses after looks at a feed that failed.
+const PAUSES: backoff::Options = backoff::Options {
+    base: Duration::from_secs(2),
+    cap: Duration::from_secs(120),
+};
 
 /// How long a shard that is not wanted any more goes on: until the others have heard of what was its own, connected to its
 /// venues, and taken it over.
 const LINGER: Duration = Duration::from_secs(30);
 
+/// The longest note of an event that the API server takes, in bytes.
+const EVENT_NOTE_MAX: usize = 1_024;
+
+fn shortened(mut text: String, bytes: usize) -> String {
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes));
+    }
+    text
+}
+
 impl Context {
     /// Nothing is remembered.
     #[must_use]
     pub fn new(client: Client, release: Release, stores: Stores, ask: Arc<dyn Ask>) -> Self {
+        let reporter = Reporter {
+            controller: FIELD_MANAGER.to_owned(),
+            instance: None,
+        };
         Self {
+            metrics: Metrics::default(),
+            recorder: Recorder::new(client.clone(), reporter),
             client,
             release,
             stores,
             ask,
             linger: LINGER,
             memories: Mutex::default(),
+            fleet: Mutex::default(),
         }
     }
 
@@ -85,35 +144,121 @@ impl Context {
         Self { linger, ..self }
     }
 
+    /// With metrics that somebody shows.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// With the name by which events tell this process from others.
+    #[must_use]
+    pub fn with_instance(self, instance: &str) -> Self {
+        let reporter = Reporter {
+            controller: FIELD_MANAGER.to_owned(),
+            instance: Some(instance.to_owned()),
+        };
+        let recorder = Recorder::new(self.client.clone(), reporter);
+        Self { recorder, ..self }
+    }
+
+    pub(super) fn writes<'a>(&'a self, namespace: &'a str) -> Writes<'a> {
+        Writes {
+            client: &self.client,
+            namespace,
+            metrics: &self.metrics,
+        }
+    }
+
+    /// A feed was looked at.
+    pub(super) fn handle_look(&self, ended: &Result<Ended, Error>, took: Duration) {
+        let outcome = match ended {
+            Ok(Ended::Again(_) | Ended::Gone) => Outcome::Done,
+            Ok(Ended::Refused) => Outcome::Refused,
+            Err(_) => Outcome::Failed,
+        };
+        self.metrics.handle_look(outcome, took);
+    }
+
+    /// What is said of whether a feed is ready.
+    pub(super) fn note_ready(&self, memory: &mut Memory, ready: State) {
+        self.metrics.handle_ready(memory.ready, Some(ready));
+        memory.ready = Some(ready);
+    }
+
+    /// Makes an event of a transition. One that the API server does not take is not missed: the condition says the same.
+    pub(super) async fn tell(&self, feed: &MarketFeed, transition: Transition) {
+        let Transition {
+            kind,
+            reason,
+            message,
+            is_warning,
+        } = transition;
+        let event = Event {
+            type_: if is_warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
+            reason,
+            note: Some(shortened(message, EVENT_NOTE_MAX)),
+            action: kind,
+            secondary: None,
+        };
+        self.metrics.handle_write("Event", "create");
+        let regarding = feed.object_ref(&());
+        if let Err(error) = self.recorder.publish(&event, &regarding).await {
+            tracing::debug!(%error, "an event was not taken");
+        }
+    }
+
     /// A look at it went well.
     pub(super) fn handle_success(&self, uid: &str) {
-        self.with(|memories| {
-            if let Some(memory) = memories.get_mut(uid) {
-                memory.failures = 0;
-            }
-        });
+        if let Some(memory) = lock(&self.memories).get_mut(uid) {
+            memory.backoff.reset();
+        }
     }
 
     /// A look at it failed: so long is waited.
     pub(super) fn handle_failure(&self, uid: &str) -> Duration {
-        let failures = self.with(|memories| {
-            let memory = memories.entry(uid.to_owned()).or_default();
-            memory.failures = memory.failures.saturating_add(1);
-            memory.failures
+        let mut memories = lock(&self.memories);
+        let memory = memories.entry(uid.to_owned()).or_insert_with(Memory::new);
+        memory.backoff.next_delay()
+    }
+
+    /// Nothing is remembered of it any more: it is gone.
+    pub(super) fn forget(&self, uid: &str, memory: &Memory) {
+        self.metrics.handle_ready(memory.ready, None);
+        self.fleet(|fleet| fleet.handle_progress(uid, None, 0));
+    }
+
+    /// Forgets feeds that are not there any more: all but those of these UIDs.
+    pub fn forget_others(&self, there: &BTreeSet<String>) {
+        lock(&self.memories).retain(|uid, memory| {
+            let is_there = there.contains(uid);
+            if !is_there {
+                self.metrics.handle_ready(memory.ready, None);
+            }
+            is_there
         });
-        let doubled = PAUSES
-            .0
-            .saturating_mul(1 << failures.saturating_sub(1).min(16));
-        doubled.min(PAUSES.1)
+        lock(&self.fleet).forget_others(there);
     }
 
-    pub(super) fn with<T>(&self, look: impl FnOnce(&mut BTreeMap<String, Memory>) -> T) -> T {
-        // Plain data: whoever has panicked with it has left it whole.
-        look(&mut self.memories.lock().unwrap_or_else(PoisonError::into_inner))
+    /// How many feeds something is remembered of.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        lock(&self.memories).len()
     }
 
+    pub(super) fn fleet<T>(&self, look: impl FnOnce(&mut Fleet) -> T) -> T {
+        look(&mut lock(&self.fleet))
+    }
+
+    /// What is remembered of a feed, for one look: then it is kept again, or forgotten.
     pub(super) fn take(&self, uid: &str) -> Memory {
-        self.with(|memories| memories.remove(uid))
-            .unwrap_or_default()
+        lock(&self.memories).remove(uid).unwrap_or_else(Memory::new)
+    }
+
+    pub(super) fn keep(&self, uid: String, memory: Memory) {
+        lock(&self.memories).insert(uid, memory);
     }
 }

@@ -2,6 +2,7 @@
 #![deny(clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -25,7 +26,13 @@ pub struct Ledger {
     applied: BTreeMap<Key, Applied>,
     /// Since when what is there is not wanted, in Unix seconds.
     unwanted_s: BTreeMap<Key, i64>,
+    /// Names that somebody else's objects have, and when that was seen, in Unix seconds.
+    taken_s: BTreeMap<Key, i64>,
 }
+
+/// How long a name that somebody else's object has is left alone before it is tried again, in seconds: nobody tells when that
+/// object is gone.
+pub const TAKEN_FOR_S: i64 = 60;
 
 #[derive(Debug, Clone, Copy)]
 struct Applied {
@@ -40,6 +47,13 @@ pub struct Changes {
     pub apply: Vec<usize>,
     /// What is there and not wanted.
     pub delete: Vec<Key>,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name } = self;
+        write!(f, "{kind} {name}")
+    }
 }
 
 impl Key {
@@ -66,8 +80,17 @@ impl Ledger {
         linger_s: i64,
     ) -> Changes {
         let keys: Vec<Key> = wanted.iter().map(Key::of).collect();
+        self.taken_s
+            .retain(|key, _| keys.contains(key) && !there.contains_key(key));
+        let is_left = |key: &Key| {
+            let seen_s = self.taken_s.get(key);
+            seen_s.is_some_and(|seen_s| now_s.saturating_sub(*seen_s) < TAKEN_FOR_S)
+        };
         let is_due = |at: &usize| {
             let key = &keys[*at];
+            if is_left(key) {
+                return false;
+            }
             match (self.applied.get(key), there.get(key)) {
                 // Somebody has changed it since.
                 (Some(applied), Some(version)) => {
@@ -97,7 +120,20 @@ impl Ledger {
             hash: hash(wanted),
             version,
         };
-        self.applied.insert(Key::of(wanted), applied);
+        let key = Key::of(wanted);
+        self.taken_s.remove(&key);
+        self.applied.insert(key, applied);
+    }
+
+    /// It was not applied: somebody else's object has its name.
+    pub fn handle_taken(&mut self, key: Key, now_s: i64) {
+        self.applied.remove(&key);
+        self.taken_s.insert(key, now_s);
+    }
+
+    /// Names that somebody else's objects have.
+    pub fn taken(&self) -> impl Iterator<Item = &Key> {
+        self.taken_s.keys()
     }
 
     /// It was deleted.
@@ -178,6 +214,29 @@ mod tests {
         );
         ledger.handle_deleted(&Key::of(&object("a", 1)));
         check(&mut ledger, &[object("a", 1)], &[("a", 7)], &[0], &[]);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_tried_again_later() {
+        let mut ledger = Ledger::default();
+        let wanted = [object("a", 1)];
+        let at = |ledger: &mut Ledger, of: &[(&str, Version)], now_s| {
+            ledger.poll_changes(&wanted, &there(of), now_s, 0).apply
+        };
+        assert_eq!(at(&mut ledger, &[], 100), [0]);
+        ledger.handle_taken(Key::of(&wanted[0]), 100);
+        assert!(at(&mut ledger, &[], 100 + TAKEN_FOR_S - 1).is_empty());
+        assert_eq!(ledger.taken().count(), 1);
+        assert_eq!(at(&mut ledger, &[], 100 + TAKEN_FOR_S), [0]);
+        ledger.handle_applied(&wanted[0], 1);
+        assert_eq!(ledger.taken().count(), 0);
+        // What is not wanted any more, or is there and ours, is not taken.
+        ledger.handle_taken(Key::of(&wanted[0]), 200);
+        assert_eq!(at(&mut ledger, &[("a", 1)], 201), [0]);
+        assert_eq!(ledger.taken().count(), 0);
+        ledger.handle_taken(Key::of(&wanted[0]), 200);
+        let _ = ledger.poll_changes(&[], &there(&[]), 201, 0);
+        assert_eq!(ledger.taken().count(), 0);
     }
 
     #[test]

@@ -16,13 +16,20 @@ pub struct There<'a> {
     pub made_from: Option<&'a str>,
     /// Whether its pods are all as it says.
     pub settled: bool,
+    /// How many of them are made as it says now.
+    pub updated: u32,
 }
 
 impl Rollout {
     /// Whether the next one may be applied now: one that is not there yet, that does not change, or of which all before are
     /// settled.
     pub fn handle_next(&mut self, there: Option<There<'_>>, wanted: &str) -> bool {
-        let Some(There { made_from, settled }) = there else {
+        let Some(There {
+            made_from,
+            settled,
+            updated: _,
+        }) = there
+        else {
             return true;
         };
         let changes = made_from != Some(wanted);
@@ -43,6 +50,7 @@ mod tests {
             let there = made_from.map(|made_from| There {
                 made_from: Some(made_from),
                 settled,
+                updated: 0,
             });
             rollout.handle_next(there, "new")
         };

@@ -12,6 +12,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use super::Where;
 use super::ledger::{Key, Version};
 use crate::build::names::{FEED_LABEL, FIELD_MANAGER};
+use crate::spec::MarketFeed;
 use crate::validate::Identity;
 
 /// Objects of one kind each.
@@ -113,8 +115,8 @@ where
         + 'static,
 {
     let (store, writer) = reflector::store();
-    let config =
-        watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={FIELD_MANAGER}"));
+    let ours = format!("app.kubernetes.io/managed-by={FIELD_MANAGER}");
+    let config = place.watched().labels(&ours);
     let events = watcher(place.api::<K>(client.clone()), config);
     let events = events.default_backoff().reflect(writer).touched_objects();
     (store, events.boxed())
@@ -130,6 +132,8 @@ pub(super) struct Seen {
     pub(super) pods: Vec<Arc<Pod>>,
     /// All but Jobs and pods, which are not applied again and again.
     pub(super) versions: BTreeMap<Key, Version>,
+    /// What another feed of its name has left behind, and Kubernetes has not removed yet.
+    pub(super) leftovers: Vec<Key>,
 }
 
 impl Stores {
@@ -146,57 +150,66 @@ impl Stores {
     }
 
     pub(super) fn of(&self, feed: &Identity) -> Seen {
-        let mut versions = BTreeMap::new();
-        let mut seen = Seen {
-            config_maps: owned(&self.config_maps, feed, "ConfigMap", &mut versions),
-            deployments: owned(&self.deployments, feed, "Deployment", &mut versions),
-            autoscalers: owned(
-                &self.autoscalers,
-                feed,
-                "HorizontalPodAutoscaler",
-                &mut versions,
-            ),
-            jobs: owned(&self.jobs, feed, "Job", &mut BTreeMap::new()),
-            pods: labelled(&self.pods, feed),
+        let mut found = Found {
+            feed,
             versions: BTreeMap::new(),
+            leftovers: Vec::new(),
         };
-        owned(&self.services, feed, "Service", &mut versions);
-        owned(&self.budgets, feed, "PodDisruptionBudget", &mut versions);
-        owned(&self.policies, feed, "NetworkPolicy", &mut versions);
-        seen.versions = versions;
-        seen
+        let config_maps = found.of(&self.config_maps, "ConfigMap");
+        let deployments = found.of(&self.deployments, "Deployment");
+        let autoscalers = found.of(&self.autoscalers, "HorizontalPodAutoscaler");
+        found.of(&self.services, "Service");
+        found.of(&self.budgets, "PodDisruptionBudget");
+        found.of(&self.policies, "NetworkPolicy");
+        let versions = std::mem::take(&mut found.versions);
+        let jobs = found.of(&self.jobs, "Job");
+        Seen {
+            config_maps,
+            deployments,
+            autoscalers,
+            jobs,
+            pods: labelled(&self.pods, feed),
+            versions,
+            leftovers: found.leftovers,
+        }
     }
 }
 
-/// Those that the feed owns: another one of its name may have left some behind.
-fn owned<K>(
-    store: &Store<K>,
-    feed: &Identity,
-    kind: &str,
-    versions: &mut BTreeMap<Key, Version>,
-) -> Vec<Arc<K>>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    let mut found = labelled(store, feed);
-    found.retain(|object| {
-        object
-            .owner_references()
-            .iter()
-            .any(|owner| owner.uid == feed.uid)
-    });
-    for object in &found {
-        let meta = object.meta();
-        let key = Key {
-            kind: kind.to_owned(),
-            name: object.name_any(),
-        };
-        versions.insert(
-            key,
-            version(meta.generation, meta.resource_version.as_deref()),
-        );
+/// What is found of a feed, kind by kind.
+struct Found<'a> {
+    feed: &'a Identity,
+    versions: BTreeMap<Key, Version>,
+    leftovers: Vec<Key>,
+}
+
+impl Found<'_> {
+    /// Those that the feed owns. Another one of its name may have left some behind: Kubernetes removes them, and would remove
+    /// them also after they had been applied anew.
+    fn of<K>(&mut self, store: &Store<K>, kind: &str) -> Vec<Arc<K>>
+    where
+        K: Resource<DynamicType = ()> + Clone + 'static,
+    {
+        let mut found = labelled(store, self.feed);
+        found.retain(|object| {
+            let meta = object.meta();
+            let key = Key {
+                kind: kind.to_owned(),
+                name: object.name_any(),
+            };
+            let owners = object.owner_references();
+            if owners.iter().any(|owner| owner.uid == self.feed.uid) {
+                let version = version(meta.generation, meta.resource_version.as_deref());
+                self.versions.insert(key, version);
+                return true;
+            }
+            let is_feed = |owner: &OwnerReference| owner.kind == MarketFeed::kind(&());
+            if owners.iter().any(is_feed) {
+                self.leftovers.push(key);
+            }
+            false
+        });
+        found
     }
-    found
 }
 
 fn labelled<K>(store: &Store<K>, feed: &Identity) -> Vec<Arc<K>>

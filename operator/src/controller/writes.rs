@@ -6,13 +6,17 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
-use kube::{Client, Resource};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
+};
+use kube::{Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use super::ledger::{Key, Version};
 use super::stores::version;
 use crate::build::names::{FIELD_MANAGER, REPLICAS_FIELD_MANAGER};
+use crate::metrics::Metrics;
 use crate::spec::{MarketFeed, MarketFeedStatus};
 
 /// Writes in one namespace.
@@ -20,13 +24,25 @@ use crate::spec::{MarketFeed, MarketFeedStatus};
 pub(super) struct Writes<'a> {
     pub(super) client: &'a Client,
     pub(super) namespace: &'a str,
+    pub(super) metrics: &'a Metrics,
+}
+
+/// Whether what others say of an object is overwritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Force {
+    /// It is ours, and what others have changed of it is put right.
+    Yes,
+    /// It is new: what is there of that name is somebody else's, and is refused.
+    No,
 }
 
 impl Writes<'_> {
     /// Applies an object, and gives its version then.
-    pub(super) async fn apply(&self, object: &Value) -> kube::Result<Version> {
+    pub(super) async fn apply(&self, object: &Value, force: Force) -> kube::Result<Version> {
         let Key { kind, name } = Key::of(object);
-        let params = PatchParams::apply(FIELD_MANAGER).force();
+        self.metrics.handle_write(&kind, "apply");
+        let mut params = PatchParams::apply(FIELD_MANAGER);
+        params.force = force == Force::Yes;
         let applied = self
             .dynamic(&kind)?
             .patch(&name, &params, &Patch::Apply(object))
@@ -35,8 +51,39 @@ impl Writes<'_> {
         Ok(version(meta.generation, meta.resource_version.as_deref()))
     }
 
+    /// Makes an object that must not be there, and gives its version. Not by an apply: of an object without fields that two
+    /// could fight over, such as a ConfigMap, that would make what is there part ours.
+    pub(super) async fn create(&self, object: &Value) -> kube::Result<Version> {
+        let kind = Key::of(object).kind;
+        self.metrics.handle_write(&kind, "create");
+        let object: DynamicObject =
+            serde_json::from_value(object.clone()).map_err(kube::Error::SerdeError)?;
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let made = self.dynamic(&kind)?.create(&params, &object).await?;
+        let meta = made.metadata;
+        Ok(version(meta.generation, meta.resource_version.as_deref()))
+    }
+
+    /// Whether an object of that name is there that the feed of this UID does not own. Asked only after a refusal: what is
+    /// watched has our label, and may be behind. A list of one, so that nobody has to be allowed to get single objects.
+    pub(super) async fn is_anothers(&self, key: &Key, uid: &str) -> kube::Result<bool> {
+        let of_name = ListParams::default().fields(&format!("metadata.name={}", key.name));
+        let found = self.dynamic(&key.kind)?.list(&of_name).await?;
+        let mut found = found.iter();
+        Ok(found.any(|object| {
+            !object
+                .owner_references()
+                .iter()
+                .any(|owner| owner.uid == uid)
+        }))
+    }
+
     /// Says how many pods a Deployment has, under a name of its own: an autoscaler may take that over and give it back.
     pub(super) async fn scale(&self, deployment: &str, replicas: i32) -> kube::Result<Version> {
+        self.metrics.handle_write("Deployment", "apply");
         let wanted = json!({
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -56,6 +103,7 @@ impl Writes<'_> {
 
     /// What is gone already is deleted.
     pub(super) async fn delete(&self, key: &Key) -> kube::Result<()> {
+        self.metrics.handle_write(&key.kind, "delete");
         let params = DeleteParams::background();
         match self.dynamic(&key.kind)?.delete(&key.name, &params).await {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -66,6 +114,7 @@ impl Writes<'_> {
     /// Changes an annotation of a pod that runs, which makes the kubelet refresh its files. A pod that is gone needs it no
     /// more.
     pub(super) async fn annotate_pod(&self, pod: &str, key: &str, value: &str) -> kube::Result<()> {
+        self.metrics.handle_write("Pod", "patch");
         let patch = json!({ "metadata": { "annotations": { key: value } } });
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), self.namespace);
         match pods
@@ -80,13 +129,14 @@ impl Writes<'_> {
     /// Sets the finalizers of a feed that is as it was read.
     pub(super) async fn finalizers(
         &self,
-        feed: &MarketFeed,
+        feed: &ObjectMeta,
         finalizers: &[String],
     ) -> kube::Result<()> {
-        let name = feed.metadata.name.as_deref().unwrap_or_default();
+        self.metrics.handle_write("MarketFeed", "patch");
+        let name = feed.name.as_deref().unwrap_or_default();
         let patch = json!({ "metadata": {
             "finalizers": finalizers,
-            "resourceVersion": feed.metadata.resource_version,
+            "resourceVersion": feed.resource_version,
         } });
         self.feeds()
             .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
@@ -95,19 +145,15 @@ impl Writes<'_> {
     }
 
     pub(super) async fn status(&self, feed: &str, status: &MarketFeedStatus) -> kube::Result<()> {
+        self.metrics.handle_write("MarketFeed", "apply");
         let patch = json!({
             "apiVersion": MarketFeed::api_version(&()),
             "kind": MarketFeed::kind(&()),
             "metadata": { "name": feed },
             "status": status,
         });
-        let feeds: Api<DynamicObject> = Api::namespaced_with(
-            self.client.clone(),
-            self.namespace,
-            &ApiResource::erase::<MarketFeed>(&()),
-        );
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        feeds
+        self.feeds()
             .patch_status(feed, &params, &Patch::Apply(&patch))
             .await
             .map(|_| ())
@@ -120,21 +166,22 @@ impl Writes<'_> {
         feed: &str,
         status: &MarketFeedStatus,
     ) -> kube::Result<()> {
-        let feeds: Api<DynamicObject> = Api::namespaced_with(
-            self.client.clone(),
-            self.namespace,
-            &ApiResource::erase::<MarketFeed>(&()),
-        );
+        self.metrics.handle_write("MarketFeed", "patch");
         let patch = Patch::Merge(json!({ "status": status }));
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        feeds.patch_status(feed, &params, &patch).await.map(|_| ())
+        self.feeds()
+            .patch_status(feed, &params, &patch)
+            .await
+            .map(|_| ())
     }
 
-    fn feeds(&self) -> Api<MarketFeed> {
-        Api::namespaced(self.client.clone(), self.namespace)
+    /// As they are, whether or not this release can read them.
+    fn feeds(&self) -> Api<DynamicObject> {
+        let resource = ApiResource::erase::<MarketFeed>(&());
+        Api::namespaced_with(self.client.clone(), self.namespace, &resource)
     }
 
     fn dynamic(&self, kind: &str) -> kube::Result<Api<DynamicObject>> {

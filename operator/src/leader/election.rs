@@ -9,7 +9,8 @@ use k8s_openapi::jiff::Timestamp;
 /// How long a Lease that is not renewed stays with who holds it, in seconds.
 const DURATION_S: i32 = 15;
 
-/// How long who holds it goes on without having renewed it, in milliseconds: well before others take it.
+/// How long who holds it goes on without having renewed it, in milliseconds: it stops well before others take it, also where
+/// clocks do not run alike.
 const HELD_MAX_MS: u64 = 10_000;
 
 /// One candidate.
@@ -18,7 +19,7 @@ pub struct Election {
     name: String,
     me: String,
     /// What was seen last of somebody else's, and since when it is so.
-    seen: Option<(Option<String>, u64)>,
+    seen: Option<(LeaseSpec, u64)>,
     /// What we hold, and when the request for it was sent.
     held: Option<(Lease, u64)>,
 }
@@ -67,7 +68,7 @@ impl Election {
         };
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.clone().unwrap_or_default();
-        if holder != self.me && !holder.is_empty() && !self.has_run_out(lease, now_ms) {
+        if holder != self.me && !holder.is_empty() && !self.has_run_out(&spec, now_ms) {
             return Step::Wait;
         }
         Step::Replace(Lease {
@@ -85,8 +86,14 @@ impl Election {
     /// Whether we may go on.
     #[must_use]
     pub fn is_held(&self, now_ms: u64) -> bool {
-        let since = self.held.as_ref().map(|(_, sent_ms)| *sent_ms);
-        since.is_some_and(|since| now_ms.saturating_sub(since) < HELD_MAX_MS)
+        self.held_until_ms().is_some_and(|until| now_ms < until)
+    }
+
+    /// Until when we may, if it is not renewed; `None` where it was never ours.
+    #[must_use]
+    pub fn held_until_ms(&self) -> Option<u64> {
+        let (_, sent_ms) = self.held.as_ref()?;
+        Some(sent_ms.saturating_add(HELD_MAX_MS))
     }
 
     /// The Lease without a holder, if it is ours.
@@ -100,19 +107,16 @@ impl Election {
         Some(lease)
     }
 
-    fn has_run_out(&mut self, lease: &Lease, now_ms: u64) -> bool {
-        let version = lease.metadata.resource_version.clone();
+    /// Whether it has stood still for long enough: what else there is of the object may change.
+    fn has_run_out(&mut self, spec: &LeaseSpec, now_ms: u64) -> bool {
         match &self.seen {
-            Some((seen, since_ms)) if *seen == version => {
-                let duration = lease
-                    .spec
-                    .as_ref()
-                    .and_then(|spec| spec.lease_duration_seconds);
-                let duration_s = u64::try_from(duration.unwrap_or(DURATION_S)).unwrap_or(0);
+            Some((seen, since_ms)) if seen == spec => {
+                let duration = spec.lease_duration_seconds.unwrap_or(DURATION_S);
+                let duration_s = u64::try_from(duration).unwrap_or(0);
                 now_ms.saturating_sub(*since_ms) >= duration_s.saturating_mul(1_000)
             }
             _ => {
-                self.seen = Some((version, now_ms));
+                self.seen = Some((spec.clone(), now_ms));
                 false
             }
         }
@@ -155,7 +159,8 @@ mod tests {
     impl Server {
         /// One look of a candidate, and whether it has the Lease then.
         fn look(&mut self, candidate: &mut Election, now_ms: u64) -> bool {
-            let step = candidate.poll(self.lease.as_ref(), now_ms, Timestamp::UNIX_EPOCH);
+            let wall = Timestamp::from_millisecond(i64::try_from(now_ms).unwrap()).unwrap();
+            let step = candidate.poll(self.lease.as_ref(), now_ms, wall);
             match step {
                 Step::Wait => return false,
                 Step::Create(lease) | Step::Replace(lease) => self.put(lease),
@@ -202,6 +207,25 @@ mod tests {
             server.lease.unwrap().spec.unwrap().lease_transitions,
             Some(2)
         );
+    }
+
+    /// Other clocks may be years off: what is written of times decides nothing. Nor does what is not in its spec.
+    #[test]
+    fn no_clock_of_another_is_believed() {
+        let (mut server, mut a, mut b) = two();
+        assert!(server.look(&mut a, 0));
+        for (now_ms, year_s) in [(0, -1_000_000_000), (4_000, 4_000_000_000)] {
+            let mut lease = server.lease.clone().unwrap();
+            let wall = Timestamp::from_second(year_s).unwrap();
+            lease.spec.as_mut().unwrap().renew_time = Some(MicroTime(wall));
+            server.put(lease);
+            assert!(!server.look(&mut b, now_ms));
+        }
+        let mut lease = server.lease.clone().unwrap();
+        lease.metadata.labels = Some([("by".to_owned(), "somebody".to_owned())].into());
+        server.put(lease);
+        assert!(!server.look(&mut b, 18_999));
+        assert!(server.look(&mut b, 19_000));
     }
 
     #[test]

@@ -79,6 +79,11 @@ pub struct ShardStatus {
     /// Its number, from 0.
     pub shard: i32,
 
+    /// The pod that owns it. Absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub owner: Option<String>,
+
     /// The epoch under which its owner publishes: it rises when the owner changes. Absent where none is heard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<i64>,

@@ -3,8 +3,8 @@
 
 use wire::Assignment;
 
-use super::heard::{Heard, named};
-use super::{Observed, Workload};
+use super::heard::Heard;
+use super::{Observed, Workload, first_few};
 
 /// What is well, not well, or not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +100,18 @@ pub(super) fn ready(parts: &[Finding], assignment: &Assignment, observed: &Obser
         !matches!(finding.kind, Kind::ScalingActive | Kind::Progressing)
             && finding.state != State::Good
     };
+    if !observed.taken.is_empty() {
+        return Finding {
+            kind: Kind::Ready,
+            state: State::Bad,
+            reason: "NameTaken",
+            message: format!(
+                "there are objects of these names that are not this feed's: {}; they are left as they are: delete them, or \
+                 give the feed another name",
+                first_few(&observed.taken)
+            ),
+        };
+    }
     // What is known to be wrong says more than what nobody can tell.
     let bad = parts
         .iter()
@@ -136,10 +148,16 @@ fn nats(observed: &Observed, heard: Option<&Heard>) -> Finding {
             "Heard",
             "a gateway hears the shards".to_owned(),
         ),
+        (None, Some(_)) if observed.bus_ready == Some(false) => (
+            State::Bad,
+            "NatsAway",
+            "a gateway has no connection to NATS".to_owned(),
+        ),
         (None, Some(_)) => (
             State::Unknown,
             "NothingHeard",
-            "a gateway hears nothing: NATS is away, or no shard publishes".to_owned(),
+            "a gateway hears nothing: no shard publishes, or none has a connection to NATS"
+                .to_owned(),
         ),
         (None, None) => (
             State::Unknown,
@@ -174,14 +192,14 @@ fn shards(assignment: &Assignment, observed: &Observed, heard: Option<&Heard>) -
                 .iter()
                 .map(ToString::to_string)
                 .collect();
+            let (reason, because) = because(observed, SHARD);
             let message = format!(
-                "{} of {all} shards are heard; of shard {} nothing comes of {}{}",
+                "{} of {all} shards are heard; of shard {} nothing comes of {}{because}",
                 heard.owned(),
                 silent.join(", "),
-                named(&heard.silent),
-                because(observed, "-shard-")
+                first_few(&heard.silent),
             );
-            (State::Bad, "Silent", message)
+            (State::Bad, reason.unwrap_or("Silent"), message)
         }
     };
     Finding {
@@ -193,20 +211,16 @@ fn shards(assignment: &Assignment, observed: &Observed, heard: Option<&Heard>) -
 }
 
 fn gateway(observed: &Observed) -> Finding {
-    let Workload {
-        wanted,
-        ready,
-        settled: _,
-    } = observed.gateway;
+    let Workload { wanted, ready, .. } = observed.gateway;
+    let (cause, because) = if ready < wanted {
+        because(observed, GATEWAY)
+    } else {
+        (None, String::new())
+    };
     let (state, reason) = match ready {
-        0 => (State::Bad, "NoneReady"),
+        0 => (State::Bad, cause.unwrap_or("NoneReady")),
         ready if ready < wanted => (State::Good, "SomeReady"),
         _ => (State::Good, "AllReady"),
-    };
-    let because = if ready < wanted {
-        because(observed, "-gateway-")
-    } else {
-        String::new()
     };
     let message = format!("{ready} of {wanted} gateways are ready{because}");
     Finding {
@@ -227,13 +241,13 @@ fn fresh(heard: Option<&Heard>) -> Finding {
         Some(heard) if !heard.stale.is_empty() => (
             State::Bad,
             "Stale",
-            format!("the venues have no news of {}", named(&heard.stale)),
+            format!("the venues have no news of {}", first_few(&heard.stale)),
         ),
         // Of what is silent nobody can tell; that it is silent is said of the shards.
         Some(heard) if !heard.silent.is_empty() => (
             State::Unknown,
             "Silent",
-            format!("nothing is heard of {}", named(&heard.silent)),
+            format!("nothing is heard of {}", first_few(&heard.silent)),
         ),
         Some(heard) => (
             State::Good,
@@ -284,17 +298,27 @@ fn progress(observed: &Observed) -> Finding {
     if !shards.is_empty() {
         unsettled.push(format!("shard {}", shards.join(", ")));
     }
-    let (state, reason, message) = match &unsettled[..] {
-        [] => (
+    let (state, reason, message) = match (&unsettled[..], &observed.waits_for) {
+        ([], Some(other)) => (
+            State::Good,
+            "Waiting",
+            format!("an upgrade goes on when that of {other} is over"),
+        ),
+        ([], None) => (
             State::Bad,
             "Settled",
             "all pods are as they should be".to_owned(),
         ),
-        some => (
-            State::Good,
-            "RollingOut",
-            format!("pods come and go: {}", some.join("; ")),
-        ),
+        (some, _) => {
+            let of = if observed.gateway.settled {
+                SHARD
+            } else {
+                GATEWAY
+            };
+            let (_, because) = because(observed, of);
+            let message = format!("pods come and go: {}{because}", some.join(", "));
+            (State::Good, "RollingOut", message)
+        }
     };
     Finding {
         kind: Kind::Progressing,
@@ -304,13 +328,19 @@ fn progress(observed: &Observed) -> Finding {
     }
 }
 
-/// What keeps pods of a kind from running, if that is known.
-fn because(observed: &Observed, of: &str) -> String {
-    let trouble = observed
-        .troubles
-        .iter()
-        .find(|trouble| trouble.pod.contains(of));
-    trouble
-        .map(|trouble| format!("; {trouble}"))
-        .unwrap_or_default()
+/// In the names of pods: of which Deployment they are.
+const SHARD: &str = "-shard-";
+
+/// Likewise.
+const GATEWAY: &str = "-gateway-";
+
+/// What keeps pods of a kind from running, if that is known: in one word, and as the end of a sentence.
+fn because(observed: &Observed, of: &str) -> (Option<&'static str>, String) {
+    let mut troubles = observed.troubles.iter();
+    let trouble = troubles.find(|trouble| trouble.pod.contains(of));
+    let because = trouble.map(|trouble| format!("; {trouble}"));
+    (
+        trouble.map(|trouble| trouble.reason),
+        because.unwrap_or_default(),
+    )
 }

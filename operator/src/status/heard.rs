@@ -92,28 +92,26 @@ impl Heard {
             > silent
     }
 
-    pub(super) fn shards(&self) -> Vec<ShardStatus> {
-        let status = |(number, shard): (usize, &Shard)| ShardStatus {
-            shard: i32::try_from(number).unwrap_or(i32::MAX),
+    /// The highest epoch of each shard of which one is heard, by its number.
+    pub(super) fn epochs(&self) -> BTreeMap<u16, u64> {
+        let numbered = (0..).zip(&self.shards);
+        numbered
+            .filter_map(|(number, shard)| Some((number, shard.epoch?)))
+            .collect()
+    }
+
+    pub(super) fn shards(&self, owners: &BTreeMap<u16, String>) -> Vec<ShardStatus> {
+        let status = |(number, shard): (u16, &Shard)| ShardStatus {
+            shard: i32::from(number),
+            owner: shard.epoch.and_then(|_| owners.get(&number).cloned()),
             epoch: shard.epoch.and_then(|epoch| i64::try_from(epoch).ok()),
             instruments: i32::try_from(shard.instruments).unwrap_or(i32::MAX),
         };
-        self.shards.iter().enumerate().map(status).collect()
+        (0..).zip(&self.shards).map(status).collect()
     }
 }
 
 /// `3/4`, or `?/4` while nobody can tell.
 pub(super) fn of_all(some: Option<usize>, all: usize) -> String {
     some.map_or_else(|| format!("?/{all}"), |some| format!("{some}/{all}"))
-}
-
-/// The first few of a list, and how many more there are.
-pub(super) fn named(of: &[Instrument]) -> String {
-    const NAMED_MAX: usize = 5;
-    let named = of.iter().take(NAMED_MAX).map(ToString::to_string);
-    let named = named.collect::<Vec<_>>().join(", ");
-    match of.len().saturating_sub(NAMED_MAX) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
 }

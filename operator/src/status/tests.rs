@@ -44,6 +44,7 @@ fn observed(change: impl Fn(&mut InstrumentReport)) -> Observed {
         wanted,
         ready: wanted,
         settled: true,
+        updated: wanted,
     };
     Observed {
         gateway: settled(3),
@@ -228,6 +229,7 @@ fn gateways_rollouts_and_scaling() {
         wanted: 3,
         ready: 2,
         settled: false,
+        updated: 2,
     };
     observed.shards[1].settled = false;
     observed.scaling = Some(Scaling {
@@ -240,7 +242,7 @@ fn gateways_rollouts_and_scaling() {
         &status,
         "Progressing",
         ("True", "RollingOut"),
-        "the gateways; shard 1",
+        "the gateways, shard 1",
     );
     check(
         &status,
@@ -393,7 +395,7 @@ fn why_pods_do_not_run() {
     let image = json!({ "waiting": { "reason": "ImagePullBackOff", "message": "no such" } });
     check(
         container(image, none()),
-        Some(("Image", "marketfeed:x: no such")),
+        Some(("ImageUnavailable", "marketfeed:x: no such")),
     );
     let creating = || json!({ "waiting": { "reason": "ContainerCreating" } });
     check(
@@ -427,6 +429,97 @@ fn why_pods_do_not_run() {
     );
 }
 
+/// What keeps pods from running is the reason of what is bad for it.
+#[test]
+fn a_cause_that_is_known_is_the_reason() {
+    let trouble = |pod: &str, reason| Trouble {
+        pod: pod.to_owned(),
+        reason,
+        message: "cannot run".to_owned(),
+    };
+    let mut none = Observed {
+        gateway: Workload {
+            wanted: 2,
+            ..Workload::default()
+        },
+        ..Observed::default()
+    };
+    super::tests::check(&first(&none), "Ready", ("False", "NoneReady"), "0 of 2");
+    none.troubles = vec![
+        trouble("crypto-gateway-x", "FilesMissing"),
+        trouble("crypto-shard-0-x", "ImageUnavailable"),
+    ];
+    let message = "pod crypto-gateway-x cannot run";
+    super::tests::check(&first(&none), "Ready", ("False", "FilesMissing"), message);
+    // Some gateways run, and no shard does.
+    let mut silent = observed(|report| report.heard = None);
+    silent.troubles = none.troubles;
+    silent.shards[0].settled = false;
+    let status = first(&silent);
+    let message = "pod crypto-shard-0-x cannot run";
+    super::tests::check(&status, "Ready", ("False", "ImageUnavailable"), message);
+    super::tests::check(&status, "GatewayAvailable", ("True", "AllReady"), "3 of 3");
+    super::tests::check(&status, "Progressing", ("True", "RollingOut"), message);
+}
+
+#[test]
+fn nats_that_is_away_is_told_from_shards_that_are() {
+    let mut silent = observed(|report| report.heard = None);
+    check(
+        &first(&silent),
+        "NatsReady",
+        ("Unknown", "NothingHeard"),
+        "",
+    );
+    check(&first(&silent), "Ready", ("False", "Silent"), "");
+    silent.bus_ready = Some(true);
+    check(
+        &first(&silent),
+        "NatsReady",
+        ("Unknown", "NothingHeard"),
+        "",
+    );
+    silent.bus_ready = Some(false);
+    check(
+        &first(&silent),
+        "Ready",
+        ("False", "NatsAway"),
+        "no connection to NATS",
+    );
+}
+
+#[test]
+fn names_that_are_taken_and_upgrades_that_wait() {
+    let mut taken = well();
+    taken.taken = vec!["Service crypto-gateway".to_owned()];
+    check(
+        &first(&taken),
+        "Ready",
+        ("False", "NameTaken"),
+        "Service crypto-gateway",
+    );
+    let mut waiting = well();
+    waiting.waits_for = Some("market/metals".to_owned());
+    check(
+        &first(&waiting),
+        "Progressing",
+        ("True", "Waiting"),
+        "market/metals",
+    );
+    check(&first(&waiting), "Ready", ("True", "Running"), "");
+}
+
+#[test]
+fn owners_are_named_where_they_are_heard() {
+    let mut owned = well();
+    owned.owners = [(0, "crypto-shard-0-x".to_owned()), (9, "other".to_owned())].into();
+    let names = |status: MarketFeedStatus| -> Vec<Option<String>> {
+        status.shards.into_iter().map(|shard| shard.owner).collect()
+    };
+    let expect = [Some("crypto-shard-0-x".to_owned()), None];
+    assert_eq!(names(first(&owned)), expect);
+}
+
 #[test]
 fn workloads() {
     let of = |value: Value| Workload::of(&serde_json::from_value(value).unwrap());
@@ -437,21 +530,24 @@ fn workloads() {
             "status": { "replicas": 2, "readyReplicas": 2, "updatedReplicas": updated, "availableReplicas": available, "observedGeneration": seen },
         })
     };
-    let expect = |settled| Workload {
+    let expect = |settled, updated| Workload {
         wanted: 2,
         ready: 2,
         settled,
+        updated,
     };
-    assert_eq!(of(status(2, 2, 3)), expect(true));
-    assert_eq!(of(status(1, 2, 3)), expect(false));
-    assert_eq!(of(status(2, 1, 3)), expect(false));
-    assert_eq!(of(status(2, 2, 2)), expect(false));
+    assert_eq!(of(status(2, 2, 3)), expect(true, 2));
+    assert_eq!(of(status(1, 2, 3)), expect(false, 1));
+    assert_eq!(of(status(2, 1, 3)), expect(false, 2));
+    // What is said of it is of what it was before.
+    assert_eq!(of(status(2, 2, 2)), expect(false, 0));
     assert_eq!(
         of(json!({ "metadata": {} })),
         Workload {
             wanted: 1,
             ready: 0,
-            settled: false
+            settled: false,
+            updated: 0,
         }
     );
 }

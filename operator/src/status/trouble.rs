@@ -121,7 +121,12 @@ fn waiting(pod: &Pod, now_s: i64) -> Option<(&'static str, String)> {
         let image = container(pod)
             .map(|container| container.image.clone())
             .unwrap_or_default();
-        return Some(("Image", format!("cannot have the image {image}: {message}")));
+        // It is told again and again, with another beginning each time.
+        let message = message.rsplit("ErrImagePull: ").next().unwrap_or_default();
+        return Some((
+            "ImageUnavailable",
+            format!("cannot have the image {image}: {message}"),
+        ));
     }
     if reason != "ContainerCreating" {
         return (!message.is_empty())

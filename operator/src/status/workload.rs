@@ -13,6 +13,8 @@ pub struct Workload {
     pub ready: i32,
     /// Whether all of them are as it says now, and there, and no others.
     pub settled: bool,
+    /// How many are made as it says now.
+    pub updated: i32,
 }
 
 /// The autoscaler.
@@ -43,6 +45,7 @@ impl Workload {
         Self {
             wanted,
             ready: status.ready_replicas.unwrap_or(0),
+            updated: status.updated_replicas.filter(|_| seen).unwrap_or(0),
             settled: seen && all.iter().all(|count| count.unwrap_or(0) == wanted),
         }
     }

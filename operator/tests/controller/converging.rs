@@ -244,36 +244,6 @@ async fn a_lost_assignment_is_followed_by_a_higher_one() {
     assert_eq!(assignment(&scene).generation(), 3);
 }
 
-/// Another image: the gateways first, then one shard, then the next, each when the one before is there; whether or not the
-/// operator is the one that began.
-#[tokio::test]
-async fn an_upgrade_changes_one_workload_at_a_time() {
-    let scene = Scene::new(&json!({}));
-    let workloads = ["crypto-gateway", "crypto-shard-0", "crypto-shard-1"];
-    let operator = scene.operator();
-    scene.settle(&operator).await;
-    for name in workloads {
-        scene.settle_pods(name);
-    }
-    scene.settle(&operator).await;
-    scene.respec(&json!({ "image": "marketfeed:next" }));
-    let upgraded = || {
-        let is_new = |name: &&&str| {
-            let pod = scene.api.get("deployments", name)["spec"]["template"]["spec"].clone();
-            pod["containers"][0]["image"] == "marketfeed:next"
-        };
-        workloads.iter().filter(is_new).copied().collect::<Vec<_>>()
-    };
-    for (at, name) in workloads.into_iter().enumerate() {
-        let operator = scene.operator();
-        scene.settle(&operator).await;
-        assert_eq!(upgraded(), workloads[..=at]);
-        scene.settle(&operator).await;
-        assert_eq!(upgraded(), workloads[..=at], "it waits for {name}");
-        scene.settle_pods(name);
-    }
-}
-
 /// What a shard had is taken over from it, and not after it.
 #[tokio::test]
 async fn a_shard_that_is_not_wanted_goes_on_for_a_while() {

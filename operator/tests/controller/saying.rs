@@ -5,7 +5,7 @@ use operator::controller::undecodable;
 use operator::spec::MarketFeed;
 use serde_json::{Value, json};
 
-use super::scene::{FEED, Scene};
+use super::scene::{FEED, Operator, Scene};
 
 fn ready(scene: &Scene) -> Value {
     let feed = scene.api.get("marketfeeds", "crypto");
@@ -66,8 +66,16 @@ async fn what_gateways_hear_is_said_once() {
         let report = json!({ "env": "market-crypto", "region": "local", "now": 1, "totals": totals, "instruments": instruments });
         serde_json::from_value(report).unwrap()
     };
-    *scene.gateways.0.lock().unwrap() = Some(report(100));
+    scene.pods.say(|says| says.feed = Some(report(100)));
+    assert_eq!(scene.api.events(), [], "what is said first is no change");
     assert_eq!(scene.settle(&operator).await, 1);
+    let events: Vec<_> = scene.api.events();
+    let events: Vec<(&str, &str)> = events
+        .iter()
+        .map(|(reason, kind)| (&reason[..], &kind[..]))
+        .collect();
+    let normal = ["Running", "Heard", "Heard", "AllReady", "Fresh", "Settled"];
+    assert_eq!(events, normal.map(|reason| (reason, "Normal")));
     let ready = ready(&scene);
     assert_eq!(
         (&ready["status"], &ready["message"]),
@@ -76,24 +84,62 @@ async fn what_gateways_hear_is_said_once() {
             &json!("4 instruments on 2 shards, 2 gateways")
         )
     );
-    *scene.gateways.0.lock().unwrap() = Some(report(9_000));
+    scene.pods.say(|says| says.feed = Some(report(9_000)));
     assert_eq!(scene.settle(&operator).await, 0);
+    assert_eq!(scene.api.events(), []);
+    scene.respec(&json!({ "intervals": ["7s"] }));
+    scene.settle(&operator).await;
+    assert_eq!(
+        scene.api.events(),
+        [("Invalid".to_owned(), "Warning".to_owned())]
+    );
 }
 
 #[tokio::test]
 async fn one_that_cannot_be_read_is_told_of_once() {
-    let scene = Scene::new(&json!({}));
-    let operator = scene.operator();
-    scene.api.change(FEED, |object| {
-        object["spec"]["nats"] = json!("nats://nats:4222");
-    });
-    let object = scene.api.get("marketfeeds", "crypto");
-    let guarded: DeserializeGuard<MarketFeed> = serde_json::from_value(object).unwrap();
-    let invalid = guarded.0.unwrap_err();
+    let (scene, operator, invalid) = unreadable(|_| {});
     scene.api.writes();
     for expect in [1, 0, 0] {
         undecodable(&invalid, operator.context()).await.unwrap();
         assert_eq!(scene.api.writes().len(), expect);
     }
     assert_eq!(ready(&scene)["reason"], "Undecodable");
+}
+
+/// What could not be told is told later.
+#[tokio::test]
+async fn one_that_cannot_be_read_is_told_of_again_if_that_failed() {
+    let (scene, operator, invalid) = unreadable(|_| {});
+    scene.api.fail_after(Some(0));
+    assert!(undecodable(&invalid, operator.context()).await.is_err());
+    scene.api.fail_after(None);
+    undecodable(&invalid, operator.context()).await.unwrap();
+    assert_eq!(ready(&scene)["reason"], "Undecodable");
+}
+
+/// Nobody can tell what it has on NATS; it goes all the same.
+#[tokio::test]
+async fn one_that_cannot_be_read_is_let_go_when_it_is_deleted() {
+    let (scene, operator, invalid) = unreadable(|object| {
+        object["metadata"]["finalizers"] = json!(["marketfeed.dev/purge"]);
+        object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    });
+    undecodable(&invalid, operator.context()).await.unwrap();
+    assert!(scene.feed().is_none());
+    assert_eq!(operator.context().remembered(), 0);
+}
+
+/// A feed that this release cannot read, with another change of it.
+fn unreadable(
+    change: impl FnOnce(&mut Value),
+) -> (Scene, Operator, kube::core::error_boundary::InvalidObject) {
+    let scene = Scene::new(&json!({}));
+    let operator = scene.operator();
+    scene.api.change(FEED, |object| {
+        object["spec"]["nats"] = json!("nats://nats:4222");
+        change(object);
+    });
+    let object = scene.api.get("marketfeeds", "crypto");
+    let guarded: DeserializeGuard<MarketFeed> = serde_json::from_value(object).unwrap();
+    (scene, operator, guarded.0.unwrap_err())
 }

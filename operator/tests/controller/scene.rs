@@ -1,5 +1,6 @@
 //! A feed on an API server, and controllers that look at it. Each look sees all that is there, as if it had been watched.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +11,7 @@ use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::Event;
 use operator::build::Release;
-use operator::controller::{Ask, Context, Error, Kinds, Next, Stores, reconcile};
+use operator::controller::{Ask, Context, Error, Kinds, Next, ShardAnswer, Stores, reconcile};
 use operator::spec::MarketFeed;
 use serde_json::{Value, json};
 use wire::api::FeedReport;
@@ -19,22 +20,66 @@ use super::api::Api;
 
 pub(crate) const FEED: &str = "/apis/marketfeed.dev/v1alpha1/namespaces/market/marketfeeds/crypto";
 
-/// Gateways that say what they are to say, and nothing at first.
+const FEEDS: &str = "/apis/marketfeed.dev/v1alpha1/namespaces/market/marketfeeds";
+
+/// Pods that say what they are to say, and nothing at first. Its clones say the same.
 #[derive(Clone, Default)]
-pub(crate) struct Gateways(pub(crate) Arc<Mutex<Option<FeedReport>>>);
+pub(crate) struct Pods(Arc<Mutex<Says>>);
+
+#[derive(Default)]
+pub(crate) struct Says {
+    /// What gateways hear.
+    pub(crate) feed: Option<FeedReport>,
+    /// What the process at an address is to its shard.
+    pub(crate) shards: BTreeMap<String, ShardAnswer>,
+    /// How many clients the gateway at an address has.
+    pub(crate) connections: BTreeMap<String, u64>,
+    /// Whether gateways have a connection to NATS.
+    pub(crate) bus_ready: Option<bool>,
+    /// How many questions there were, but for what gateways hear.
+    pub(crate) questions: usize,
+}
+
+impl Pods {
+    pub(crate) fn say(&self, change: impl FnOnce(&mut Says)) {
+        change(&mut self.0.lock().unwrap());
+    }
+
+    pub(crate) fn questions(&self) -> usize {
+        std::mem::take(&mut self.0.lock().unwrap().questions)
+    }
+}
 
 #[async_trait]
-impl Ask for Gateways {
-    async fn ask(&self, _: &str) -> Option<FeedReport> {
-        self.0.lock().unwrap().clone()
+impl Ask for Pods {
+    async fn feed(&self, _: &str) -> Option<FeedReport> {
+        self.0.lock().unwrap().feed.clone()
+    }
+
+    async fn shard(&self, address: &str) -> Option<ShardAnswer> {
+        let mut says = self.0.lock().unwrap();
+        says.questions += 1;
+        says.shards.get(address).cloned()
+    }
+
+    async fn connections(&self, address: &str) -> Option<u64> {
+        let mut says = self.0.lock().unwrap();
+        says.questions += 1;
+        says.connections.get(address).copied()
+    }
+
+    async fn bus_ready(&self, _: &str) -> Option<bool> {
+        self.0.lock().unwrap().bus_ready
     }
 }
 
 pub(crate) struct Scene {
     pub(crate) api: Api,
-    pub(crate) gateways: Gateways,
+    pub(crate) pods: Pods,
     /// How long shards that are not wanted go on.
     pub(crate) linger: std::time::Duration,
+    /// What feeds run that pin no image.
+    pub(crate) image: String,
 }
 
 /// One process of the operator, with what it remembers.
@@ -48,22 +93,28 @@ impl Scene {
     pub(crate) fn new(spec: &Value) -> Self {
         let scene = Self {
             api: Api::default(),
-            gateways: Gateways::default(),
+            pods: Pods::default(),
             linger: std::time::Duration::ZERO,
+            image: "marketfeed:test".to_owned(),
         };
+        scene.put_feed("crypto");
+        scene.respec(spec);
+        scene
+    }
+
+    /// Another feed beside it, or the same once more.
+    pub(crate) fn put_feed(&self, name: &str) {
         let object = json!({
             "apiVersion": "marketfeed.dev/v1alpha1",
             "kind": "MarketFeed",
-            "metadata": { "name": "crypto", "namespace": "market" },
+            "metadata": { "name": name, "namespace": "market" },
             "spec": {
                 "sources": [{ "venue": "binance-spot", "symbols": ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT"] }],
                 "marketdata": { "shards": 2 },
                 "nats": { "urls": ["nats://nats:4222"] },
             },
         });
-        scene.api.put(FEED, object);
-        scene.respec(spec);
-        scene
+        self.api.put(&format!("{FEEDS}/{name}"), object);
     }
 
     /// Somebody applies other parts of the spec.
@@ -95,14 +146,14 @@ impl Scene {
             pods,
         };
         let release = Release {
-            image: "marketfeed:test".to_owned(),
+            image: self.image.clone(),
             namespace: "marketfeed-system".to_owned(),
         };
         let context = Context::new(
             self.api.client(),
             release,
             stores,
-            Arc::new(self.gateways.clone()),
+            Arc::new(self.pods.clone()),
         )
         .with_linger(self.linger);
         let fill = Box::new(move || {
@@ -115,10 +166,20 @@ impl Scene {
     }
 
     pub(crate) fn feed(&self) -> Option<MarketFeed> {
-        self.api
-            .all("marketfeeds")
-            .pop()
-            .map(|feed| serde_json::from_value(feed).unwrap())
+        self.feed_of("crypto")
+    }
+
+    pub(crate) fn feed_of(&self, name: &str) -> Option<MarketFeed> {
+        let mut feeds = self.api.all("marketfeeds");
+        feeds.retain(|feed| feed["metadata"]["name"] == name);
+        let feed = feeds.pop()?;
+        Some(serde_json::from_value(feed).unwrap())
+    }
+
+    /// One look at another feed.
+    pub(crate) async fn look_at(&self, operator: &Operator, name: &str) -> Result<Next, Error> {
+        (operator.fill)();
+        reconcile(&self.feed_of(name).unwrap(), &operator.context).await
     }
 
     /// One look, with all that is there in sight.
@@ -146,6 +207,13 @@ impl Scene {
         panic!("it never settles");
     }
 
+    /// The pods of all Deployments are as they say.
+    pub(crate) fn settle_all_pods(&self) {
+        for object in self.api.all("deployments") {
+            self.settle_pods(object["metadata"]["name"].as_str().unwrap());
+        }
+    }
+
     /// The pods of a Deployment are as it says.
     pub(crate) fn settle_pods(&self, name: &str) {
         let path = format!("/apis/apps/v1/namespaces/market/deployments/{name}");
@@ -158,13 +226,17 @@ impl Scene {
         });
     }
 
-    /// Pods of a component run, as a cluster would make them.
+    /// Pods of a component run, as a cluster would make them. The names of those of a shard begin as its Deployment's.
     pub(crate) fn run_pod(&self, name: &str, component: &str, ip: &str) {
-        let labels = json!({
+        let mut labels = json!({
             "marketfeed.dev/feed": "crypto",
             "app.kubernetes.io/component": component,
             "app.kubernetes.io/managed-by": "marketfeed-operator",
         });
+        let shard = name.strip_prefix("crypto-shard-");
+        if let Some((shard, _)) = shard.and_then(|rest| rest.split_once('-')) {
+            labels["marketfeed.dev/shard"] = json!(shard);
+        }
         let status = json!({ "podIP": ip, "conditions": [{ "type": "Ready", "status": "True" }] });
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod",

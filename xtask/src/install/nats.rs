@@ -51,7 +51,7 @@ pub(crate) fn nats_server(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// Where tools are kept that several checkouts share. The tests look there too (`cluster/src/tools.rs`).
-fn tools_folder() -> Result<PathBuf> {
+pub(super) fn tools_folder() -> Result<PathBuf> {
     let cache = match env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
         Some(cache) => PathBuf::from(cache),
         None => PathBuf::from(env::var_os("HOME").context("HOME is not set")?).join(".cache"),

@@ -15,14 +15,18 @@ const COMMITTED_BYTES_MAX: u64 = 1 << 20;
 /// Folders that hold no sources of ours.
 const NOT_OURS: [&str; 5] = ["target", "node_modules", "dist", ".git", "screenshots"];
 
-/// Constructors and handshakes that open a WebSocket, on either side.
-const WEBSOCKET_OPENERS: [&str; 13] = [
+/// Handshakes that open a WebSocket as a client.
+const WEBSOCKET_CLIENTS: [&str; 6] = [
     "connect_async(",
     "connect_async_with_config(",
     "connect_async_tls_with_config(",
     "client_async(",
     "client_async_with_config(",
     "client_async_tls(",
+];
+
+/// Constructors and handshakes that open one as a server.
+const WEBSOCKET_SERVERS: [&str; 7] = [
     "accept_async(",
     "accept_async_with_config(",
     "accept_hdr_async(",
@@ -97,19 +101,20 @@ impl Tree {
             .collect()
     }
 
-    /// Crates in which more than one file opens a WebSocket.
+    /// Crates in which more than one file opens a WebSocket, as a client or as a server.
     pub(super) fn websocket_openers(&self) -> Vec<String> {
-        let mut openers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (path, code) in self.rust_code() {
-            if WEBSOCKET_OPENERS.iter().any(|opener| code.contains(opener)) {
-                openers.entry(crate_of(path)).or_default().push(path);
+        let mut broken = Vec::new();
+        for openers in [&WEBSOCKET_CLIENTS[..], &WEBSOCKET_SERVERS[..]] {
+            let mut by_crate: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for (path, code) in self.rust_code() {
+                if openers.iter().any(|opener| code.contains(opener)) {
+                    by_crate.entry(crate_of(path)).or_default().push(path);
+                }
             }
+            let crowded = by_crate.into_iter().filter(|(_, files)| files.len() > 1);
+            broken.extend(crowded.map(|(name, files)| format!("{name}: {}", files.join(", "))));
         }
-        openers
-            .into_iter()
-            .filter(|(_, files)| files.len() > 1)
-            .map(|(name, files)| format!("{name}: {}", files.join(", ")))
-            .collect()
+        broken
     }
 
     /// Files that start a task or thread themselves.

@@ -92,6 +92,19 @@ fn one_goes_on_from_another() {
 }
 
 #[test]
+fn what_is_at_the_output_is_gone_on_from() {
+    let folder = TempDir::new().unwrap();
+    let line = format!("{LISTED} --go-on --output FILE");
+    let first = run_in(&folder, &line).unwrap();
+    assert_eq!(first.generation(), 1);
+    assert_eq!(run_in(&folder, &line).unwrap(), first);
+    let more = run_in(&folder, &format!("{line} --shards 2")).unwrap();
+    assert_eq!((more.generation(), more.shards().get()), (2, 2));
+    let both = run_in(&folder, &format!("{line} --from FILE")).unwrap_err();
+    assert!(both.contains("cannot be used with"), "{both}");
+}
+
+#[test]
 fn the_document_shows_what_is_written_and_told() {
     let document = include_str!("../../../../docs/assignment.md");
     let commands = document.replace("\\\n", " ");

@@ -65,6 +65,14 @@ fn websockets_have_one_file_a_crate() {
         ],
         &["marketdata: marketdata/src/socket.rs, marketdata/src/venue.rs"],
     );
+    // Who serves them may have a client of its own.
+    let server = ("gateway/src/handshake.rs", "derive_accept_key(key)");
+    check(rule, &[server, ("gateway/src/probe.rs", socket)], &[]);
+    check(
+        rule,
+        &[server, ("gateway/src/other.rs", "accept_async(stream)")],
+        &["gateway: gateway/src/handshake.rs, gateway/src/other.rs"],
+    );
 }
 
 #[test]

@@ -1,0 +1,51 @@
+//! The API server is away for a minute.
+
+use std::time::Duration;
+
+use cluster::wait::{self, PATIENCE};
+
+use super::Measured;
+use super::feed::Feed;
+use super::place::Place;
+
+/// Closes of one second each: a minute.
+const CLOSES: usize = 60;
+
+/// How long they may take.
+const CLOSES_MAX: Duration = Duration::from_secs(120);
+
+pub(super) async fn run(place: &mut Place) -> Measured {
+    let feed = place.take_feed().await?;
+    let measured = on(place, &feed).await?;
+    place.put_back(feed);
+    Ok(measured)
+}
+
+async fn on(place: &Place, feed: &Feed) -> Measured {
+    let before = feed.pods(place).await?;
+    let since = feed.client.now();
+    place.cluster.kill("kube-apiserver").await?;
+    let came = feed
+        .client
+        .wait_for_closes(&feed.topics, since, CLOSES, CLOSES_MAX)
+        .await;
+    let gap = feed.gap_since(since);
+    // Whatever came of it: the next scenario needs it.
+    place.cluster.restart("kube-apiserver").await?;
+    wait::until("the API server", PATIENCE, async || {
+        let ready = place.kubectl().try_run(["get", "--raw", "/readyz"]).await?;
+        Ok(ready.ok.then_some(()))
+    })
+    .await?;
+    came?;
+    feed.settle().await?;
+    feed.closes(2, PATIENCE).await?;
+    feed.same_pods(place, &before).await?;
+    Ok(vec![
+        format!(
+            "{CLOSES} closes of every topic meanwhile; {gap}; {} pods stayed",
+            before.len()
+        ),
+        feed.check()?,
+    ])
+}

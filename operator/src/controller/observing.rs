@@ -1,0 +1,175 @@
+//! How a feed's parts are, and which of its pods matter most.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use kube::ResourceExt;
+use wire::Assignment;
+use wire::api::FeedReport;
+
+use super::context::{Error, Memory};
+use super::costs;
+use super::pods::{gateway_pods, gateways, shard_pods};
+use super::reconcile::{Look, api};
+use super::stores::Seen;
+use crate::ValidFeed;
+use crate::build::names::{self, Component, DELETION_COST_ANNOTATION};
+use crate::status::{self, Observed, Scaling, Trouble, Workload};
+use crate::validate::Replicas;
+
+/// Gateways that are asked until one answers.
+const ASKED_MAX: usize = 2;
+
+impl Look<'_> {
+    pub(super) async fn observe(
+        &self,
+        valid: &ValidFeed,
+        seen: &Seen,
+        assignment: &Assignment,
+        memory: &mut Memory,
+    ) -> Observed {
+        let workload = |name: &str, wanted: i32| {
+            let found = seen
+                .deployments
+                .iter()
+                .find(|there| there.name_any() == name);
+            let none = Workload {
+                wanted,
+                ready: 0,
+                settled: false,
+                updated: 0,
+            };
+            found.map_or(none, |deployment| Workload::of(deployment))
+        };
+        let replicas = match &valid.gateway.replicas {
+            Replicas::Fixed(replicas) => *replicas,
+            Replicas::Autoscaled(autoscaling) => autoscaling.min_replicas,
+        };
+        let identity = &valid.identity;
+        let shards = (0..valid.shards.get()).map(|shard| {
+            workload(
+                &names::shard(identity, wire::ShardId(shard)),
+                1 + valid.standbys,
+            )
+        });
+        let mut troubles: Vec<Trouble> = seen
+            .pods
+            .iter()
+            .filter_map(|pod| Trouble::of(pod, self.now_s))
+            .collect();
+        troubles.sort_by(|a, b| a.pod.cmp(&b.pod));
+        let scaling = match valid.gateway.replicas {
+            Replicas::Autoscaled(_) => seen
+                .autoscalers
+                .first()
+                .map(|autoscaler| Scaling::of(autoscaler)),
+            Replicas::Fixed(_) => None,
+        };
+        let (mut report, mut bus_ready) = (None, None);
+        if let Some((address, heard)) = self.heard(seen).await {
+            let epochs = status::epochs(&heard, assignment);
+            self.ask_owners(&epochs, seen, memory).await;
+            if !status::is_anything_heard(&heard, assignment) {
+                bus_ready = self.context.ask.bus_ready(&address).await;
+            }
+            report = Some(heard);
+        }
+        Observed {
+            gateway: workload(&names::component(identity, Component::Gateway), replicas),
+            shards: shards.collect(),
+            scaling,
+            report,
+            bus_ready,
+            troubles,
+            owners: memory.owners.known(),
+            ..Observed::default()
+        }
+    }
+
+    /// What the first gateway hears that answers.
+    async fn heard(&self, seen: &Seen) -> Option<(String, FeedReport)> {
+        for address in gateways(&seen.pods).into_iter().take(ASKED_MAX) {
+            if let Some(report) = self.context.ask.feed(&address).await {
+                return Some((address, report));
+            }
+        }
+        None
+    }
+
+    /// Asks the pods of shards that are heard under an epoch of which it is not known whose it is.
+    async fn ask_owners(&self, epochs: &BTreeMap<u16, u64>, seen: &Seen, memory: &mut Memory) {
+        let pods = shard_pods(&seen.pods);
+        let names = pods.iter().map(|pod| pod.name.clone()).collect();
+        let asked = memory.owners.poll_questions(epochs, &names, self.now_s);
+        let questions = pods.iter().filter(|pod| asked.contains(&pod.shard));
+        let answers = questions.map(async |pod| {
+            let answer = self.context.ask.shard(&pod.address).await;
+            (pod.shard, pod.name.clone(), answer)
+        });
+        let answers = join_all(answers).await;
+        for shard in asked {
+            let of_shard = answers.iter().filter(|(of, ..)| *of == shard);
+            let claims = of_shard.map(|(_, pod, answer)| (&pod[..], answer.as_ref()));
+            let Some(epoch) = epochs.get(&shard) else {
+                continue;
+            };
+            memory.owners.handle_answers(shard, *epoch, claims);
+        }
+    }
+
+    /// Says on pods which of them are to go first when there are to be fewer: standbys, and the emptiest gateways.
+    pub(super) async fn mark_pods(
+        &self,
+        valid: &ValidFeed,
+        seen: &Seen,
+        observed: &Observed,
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
+        let marks = shard_pods(&seen.pods).into_iter().filter_map(|pod| {
+            // Of a shard whose owner is not known nothing is said.
+            let owner = observed.owners.get(&pod.shard)?;
+            let wanted = i32::from(*owner == pod.name);
+            Some((pod.name, pod.cost, wanted))
+        });
+        let marks = memory.costs.poll_marks(marks, self.now_s);
+        self.mark(marks).await?;
+        let Replicas::Autoscaled(autoscaling) = &valid.gateway.replicas else {
+            return Ok(());
+        };
+        let may_shrink = observed.gateway.wanted > autoscaling.min_replicas;
+        if may_shrink && memory.costs.is_due(self.now_s) {
+            self.mark_gateways(seen, memory).await?;
+        }
+        Ok(())
+    }
+
+    /// The same of the gateways alone, which are asked how many clients each has.
+    pub(super) async fn mark_gateways(
+        &self,
+        seen: &Seen,
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
+        let pods = gateway_pods(&seen.pods);
+        let answers = pods.iter().map(async |pod| {
+            let connections = self.context.ask.connections(&pod.address).await?;
+            Some((
+                pod.name.clone(),
+                pod.cost,
+                costs::of_gateway(connections, pod.cost),
+            ))
+        });
+        let answers = join_all(answers).await.into_iter().flatten();
+        let marks = memory.costs.poll_marks(answers, self.now_s);
+        self.mark(marks).await
+    }
+
+    async fn mark(&self, marks: Vec<(String, i32)>) -> Result<(), Error> {
+        for (pod, cost) in marks {
+            self.writes
+                .annotate_pod(&pod, DELETION_COST_ANNOTATION, &cost.to_string())
+                .await
+                .map_err(api("say which pods go first"))?;
+        }
+        Ok(())
+    }
+}

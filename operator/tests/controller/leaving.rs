@@ -1,0 +1,155 @@
+//! How the operator goes, and its feeds stay.
+
+use kube::Client;
+use operator::controller::Where;
+use operator::leave::{Error, Leave, leave};
+use serde_json::{Value, json};
+
+use super::api::Api;
+
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/system/deployments/mf-operator";
+
+fn feed_path(namespace: &str, name: &str) -> String {
+    format!("/apis/marketfeed.dev/v1alpha1/namespaces/{namespace}/marketfeeds/{name}")
+}
+
+fn put_feed(api: &Api, namespace: &str, name: &str, spec: &Value) {
+    let meta = json!({
+        "name": name, "namespace": namespace, "finalizers": ["other/one", "marketfeed.dev/purge"],
+    });
+    let feed = json!({
+        "apiVersion": "marketfeed.dev/v1alpha1", "kind": "MarketFeed", "metadata": meta, "spec": spec,
+    });
+    api.put(&feed_path(namespace, name), feed);
+}
+
+fn put_pod(api: &Api, name: &str, owner: &str) {
+    let owner = json!({ "apiVersion": "v1", "kind": owner, "name": "x", "uid": "u" });
+    let meta = json!({ "name": name, "namespace": "system", "ownerReferences": [owner] });
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": meta });
+    api.put(&format!("/api/v1/namespaces/system/pods/{name}"), pod);
+}
+
+/// An operator, and a feed that uses another NATS than its own.
+fn scene() -> (Api, Client, Leave) {
+    let api = Api::default();
+    api.let_read();
+    let spec =
+        json!({ "replicas": 2, "selector": { "matchLabels": { "app": "mf" } }, "template": {} });
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": "mf-operator", "namespace": "system" }, "spec": spec,
+    });
+    api.put(DEPLOYMENT, deployment);
+    // The Job's own pod, which has the labels of the release.
+    put_pod(&api, "hook", "Job");
+    put_feed(
+        &api,
+        "market",
+        "crypto",
+        &json!({ "nats": { "urls": ["nats://nats:4222"] } }),
+    );
+    let what = Leave {
+        deployment: "mf-operator".to_owned(),
+        namespace: "system".to_owned(),
+        place: Where::Everywhere {
+            except: ["other".to_owned()].into(),
+        },
+        bundled: vec!["mf-nats".parse().unwrap()],
+    };
+    let client = api.client();
+    (api, client, what)
+}
+
+fn finalizers(api: &Api, name: &str) -> Value {
+    api.get("marketfeeds", name)["metadata"]["finalizers"].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_the_operator_and_lets_all_feeds_go() {
+    let (api, client, what) = scene();
+    // One that nobody can decode, one in a namespace of another operator, and one that others change all the time.
+    put_feed(&api, "market", "broken", &json!("nothing of ours"));
+    put_feed(&api, "other", "theirs", &json!({}));
+    put_feed(&api, "market", "busy", &json!({}));
+    api.contend(&feed_path("market", "busy"), 3);
+    leave(&client, &what).await.unwrap();
+    assert_eq!(api.get("deployments", "mf-operator")["spec"]["replicas"], 0);
+    for name in ["crypto", "broken", "busy"] {
+        assert_eq!(finalizers(&api, name), json!(["other/one"]), "{name}");
+    }
+    assert_eq!(
+        finalizers(&api, "theirs"),
+        json!(["other/one", "marketfeed.dev/purge"])
+    );
+    // Once more, and without the operator, there is nothing to do.
+    api.writes();
+    api.remove(DEPLOYMENT);
+    leave(&client, &what).await.unwrap();
+    assert_eq!(api.writes(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_done_while_its_nats_is_used() {
+    let (api, client, what) = scene();
+    let urls = json!({ "nats": { "urls": ["nats://mf-nats.system.svc:4222"] }, "sources": 7 });
+    put_feed(&api, "market", "user", &urls);
+    let error = leave(&client, &what).await.unwrap_err();
+    let Error::InUse { feeds } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(feeds[..], ["market/user"]);
+    assert!(
+        error.to_string().contains("kubectl delete marketfeed"),
+        "{error}"
+    );
+    assert_eq!(api.writes(), []);
+}
+
+/// What the operator's last pod would set again is removed after it has gone.
+#[tokio::test(start_paused = true)]
+async fn feeds_are_let_go_after_the_operators_pods() {
+    let (api, client, what) = scene();
+    put_pod(&api, "mf-operator-x", "ReplicaSet");
+    let leaving = leave(&client, &what);
+    tokio::pin!(leaving);
+    let held = tokio::time::timeout(std::time::Duration::from_secs(20), &mut leaving);
+    assert!(held.await.is_err(), "it waits for the pod");
+    assert_eq!(api.get("deployments", "mf-operator")["spec"]["replicas"], 0);
+    assert_eq!(finalizers(&api, "crypto").as_array().unwrap().len(), 2);
+    api.remove("/api/v1/namespaces/system/pods/mf-operator-x");
+    leaving.await.unwrap();
+    assert_eq!(finalizers(&api, "crypto"), json!(["other/one"]));
+}
+
+/// A pod of a node that is lost holds up nothing for ever.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_never_goes_is_not_waited_for_in_vain() {
+    let (api, client, what) = scene();
+    put_pod(&api, "mf-operator-x", "ReplicaSet");
+    leave(&client, &what).await.unwrap();
+    assert_eq!(finalizers(&api, "crypto"), json!(["other/one"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn feeds_that_cannot_be_let_go_are_named_and_hold_up_no_other() {
+    let (api, client, what) = scene();
+    put_feed(&api, "market", "stuck", &json!({}));
+    api.contend(&feed_path("market", "stuck"), usize::MAX);
+    let error = leave(&client, &what).await.unwrap_err();
+    let Error::Held { feeds } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(feeds[..], ["market/stuck"]);
+    assert_eq!(finalizers(&api, "crypto"), json!(["other/one"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_feeds_of_its_own_namespace_are_let_go() {
+    let (api, client, mut what) = scene();
+    put_feed(&api, "another", "theirs", &json!({}));
+    what.place = Where::Namespace("another".to_owned());
+    leave(&client, &what).await.unwrap();
+    assert_eq!(finalizers(&api, "theirs"), json!(["other/one"]));
+    assert_eq!(finalizers(&api, "crypto").as_array().unwrap().len(), 2);
+}

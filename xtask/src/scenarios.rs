@@ -1,0 +1,123 @@
+//! `cargo xtask e2e`: the platform on a real cluster, done to as people and machines do.
+
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::args::{Image, Scenarios};
+use crate::image::{self, Archive};
+use crate::install::{self, kube};
+use crate::process::{self, Log, clock};
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+
+/// The scenario that needs the image of a later release.
+const ROLLOUT: &str = "rollout";
+
+/// Builds, then becomes the `e2e` process: Ctrl-C reaches it, and what it starts ends with it.
+pub(crate) fn run(workspace: &Workspace, what: &Scenarios) -> Result<()> {
+    let mut e2e = prepare(workspace, what)?;
+    let error = e2e.exec();
+    bail!("cannot start {}: {error}", e2e.get_program().display());
+}
+
+/// The few that are always tried, as a step of the tests; none where no cluster can be made, which is then told.
+pub(crate) fn smoke(workspace: &Workspace, log: &Log) -> Result<Tally> {
+    if let Some(why) = absent() {
+        println!("      skipped: {why}");
+        return Ok(Tally::default());
+    }
+    let mut e2e = prepare(workspace, &Scenarios::default())?;
+    let finished = process::run(&mut e2e, log)?;
+    for line in finished.output.lines() {
+        println!("      {line}");
+    }
+    let mut tally = Tally::of_summary(&finished.output);
+    if !finished.ok {
+        tally.failed = tally.failed.max(1);
+    }
+    Ok(tally)
+}
+
+/// Why no cluster with nodes can be made here.
+fn absent() -> Option<&'static str> {
+    if !install::is_root() {
+        return Some("a cluster's nodes need root, for namespaces of their own");
+    }
+    if install::find("go").is_none() {
+        return Some("there is no Go to build a cluster's programs with");
+    }
+    None
+}
+
+/// All that the `e2e` process needs, and the process.
+fn prepare(workspace: &Workspace, what: &Scenarios) -> Result<Command> {
+    let Scenarios {
+        all,
+        only,
+        keep,
+        kubeconfig,
+        release,
+    } = what;
+    let started = Instant::now();
+    let mut variables = Vec::new();
+    if kubeconfig.is_none() {
+        println!("[cluster] Kubernetes' programs");
+        let log = Log::fresh(workspace.logs().join("kube-build.log"), false)?;
+        let programs = kube::cluster(workspace, &log)?;
+        variables.push((kube::KUBE_PROGRAMS, programs.into_os_string()));
+    }
+    println!("[cluster] helm");
+    variables.push(install::helm::helm(workspace)?);
+    println!("[cluster] ready, {}", clock(started.elapsed()));
+    let wanted = Image {
+        release: *release,
+        later: false,
+        nats: true,
+    };
+    let ours = image::ours(workspace, &wanted)?;
+    let nats = image::nats(workspace)?;
+    let needs_later = *all || only.iter().any(|name| name == ROLLOUT);
+    let later = needs_later.then(|| image::later(workspace, &wanted));
+    let later = later.transpose()?;
+
+    println!("[scenarios] the program that runs them");
+    let log = Log::fresh(workspace.logs().join("e2e-build.log"), false)?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", "e2e", "--bin", "e2e"]);
+    let built = process::run(&mut cargo, &log)?;
+    if !built.ok {
+        bail!("cargo build failed; its output:\n{}", built.output);
+    }
+    println!("[scenarios] begin after {}", clock(started.elapsed()));
+    let mut e2e = Command::new(workspace.target.join("debug/e2e"));
+    e2e.envs(variables);
+    e2e.arg("--root").arg(&workspace.root);
+    e2e.arg("--folder").arg(workspace.target.join("e2e"));
+    e2e.arg("--image").arg(with_archive(&ours));
+    e2e.arg("--nats-image").arg(with_archive(&nats));
+    if let Some(later) = &later {
+        e2e.arg("--later-image").arg(with_archive(later));
+    }
+    for (flag, given) in [("--all", all), ("--keep", keep)] {
+        if *given {
+            e2e.arg(flag);
+        }
+    }
+    for name in only {
+        e2e.arg("--only").arg(name);
+    }
+    if let Some(kubeconfig) = kubeconfig {
+        // Relative to where this was started.
+        e2e.arg("--kubeconfig")
+            .arg(env::current_dir()?.join(kubeconfig));
+    }
+    Ok(e2e)
+}
+
+fn with_archive(image: &Archive) -> String {
+    format!("{}={}", image.name, image.file.display())
+}
