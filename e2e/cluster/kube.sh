@@ -145,7 +145,7 @@ has_cidr() { [ -n "$(kc get node "node$1" -o 'jsonpath={.spec.podCIDR}')" ]; }
 node_ready() { kc get node "node$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' | grep -q True; }
 
 up() {
-  if alive holder0; then echo "already up"; return 0; fi
+  if alive holder0; then echo "already up"; echo "export KUBECONFIG=$KUBECONFIG"; return 0; fi
   rm -rf "$S"; mkdir -p "$S"/{pids,logs,cmds,audit}
   [ -z "${KUBE_OWNER:-}" ] || watch_owner
   trap 'echo "kube.sh: up failed; logs in $S/logs" >&2; down >/dev/null 2>&1' ERR

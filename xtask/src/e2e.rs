@@ -1,4 +1,4 @@
-//! `cargo xtask e2e`: a real Kubernetes cluster on this machine, in namespaces of its own.
+//! `cargo xtask e2e`: a real Kubernetes on this machine: a cluster in namespaces of its own, or its API server alone.
 
 use std::process::Command;
 
@@ -8,14 +8,25 @@ use crate::args::E2e;
 use crate::install::kube;
 use crate::process::{self, Log};
 use crate::scenarios;
+use crate::tally::Tally;
 use crate::workspace::Workspace;
+
+/// Feeds of `--all`.
+const FEEDS: u32 = 1_000;
 
 /// Does what is asked; what it starts stays until `down`.
 pub(crate) fn run(workspace: &Workspace, what: &E2e) -> Result<()> {
     match what {
         E2e::Up { nodes } => up(workspace, *nodes),
-        E2e::Run(run) => scenarios::run(workspace, run),
+        E2e::Run(run) => {
+            // First: the scenarios' process takes the place of this one.
+            if run.all {
+                feeds(workspace, FEEDS)?;
+            }
+            scenarios::run(workspace, run)
+        }
         E2e::Down => script(workspace, "down", &[]),
+        E2e::Feeds { number } => feeds(workspace, *number),
     }
 }
 
@@ -33,6 +44,33 @@ fn up(workspace: &Workspace, nodes: u8) -> Result<()> {
     )?;
     println!("\nkubectl, if there is none of your own: {programs}/bin/kube kubectl");
     println!("`cargo xtask e2e down` ends it");
+    Ok(())
+}
+
+/// A test of `e2e/tests/api` with more feeds than it has in `cargo xtask test`.
+pub(crate) fn feeds(workspace: &Workspace, number: u32) -> Result<()> {
+    let log = Log::fresh(workspace.logs().join("e2e-feeds.log"), false)?;
+    let Some(programs) = kube::programs(workspace, &log)? else {
+        bail!("there is no API server to try it on");
+    };
+    println!("{number} feeds; the log is {}", log.path.display());
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["test", "--package", "operator", "--package", "e2e"])
+        .args(["--test", "api", "--", "--show-output", "many::"])
+        .env(kube::KUBE_PROGRAMS, programs)
+        .env("E2E_FEEDS", number.to_string());
+    let finished = process::run(&mut cargo, &log)?;
+    let told = finished.output.lines().filter(|line| {
+        let measured = line.contains(" feeds in ") || line.starts_with("then no write");
+        measured || line.starts_with("skipped: ") || line.starts_with("test result: ")
+    });
+    for line in told {
+        println!("      {line}");
+    }
+    if !finished.ok || Tally::of_libtest(&finished.output).passed == 0 {
+        bail!("it did not hold; see {}", log.path.display());
+    }
     Ok(())
 }
 
