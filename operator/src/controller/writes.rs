@@ -159,6 +159,25 @@ impl Writes<'_> {
             .map(|_| ())
     }
 
+    /// Says of a feed that cannot be read how it is. Not by an apply: that is refused where what is there is not of the
+    /// definition's types.
+    pub(super) async fn status_of_unreadable(
+        &self,
+        feed: &str,
+        status: &MarketFeedStatus,
+    ) -> kube::Result<()> {
+        self.metrics.handle_write("MarketFeed", "patch");
+        let patch = json!({ "status": status });
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        self.feeds()
+            .patch_status(feed, &params, &Patch::Merge(&patch))
+            .await
+            .map(|_| ())
+    }
+
     /// As they are, whether or not this release can read them.
     fn feeds(&self) -> Api<DynamicObject> {
         let resource = ApiResource::erase::<MarketFeed>(&());
