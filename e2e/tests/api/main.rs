@@ -34,3 +34,6 @@ mod held_up;
 
 /// What is asked is allowed, and what is allowed is asked.
 mod access;
+
+/// What is done before the operator is uninstalled.
+mod leaving;

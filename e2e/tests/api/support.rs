@@ -47,7 +47,7 @@ pub(crate) async fn server() -> Option<ApiServer> {
     })
     .await
     .unwrap();
-    let rights = super::rules::documented().objects();
+    let rights = super::rules::of_operator().objects(ACCOUNT);
     kubectl.apply(&rights).await.unwrap();
     Some(server)
 }
