@@ -42,6 +42,7 @@ cargo xtask <command>
                 --only <scenario>         this one (repeatable)
                 --keep                    after a failure the cluster stays until Ctrl-C
                 --kubeconfig <file>       on this cluster; without it one is made for them
+                --image <name>            with an image that its nodes find by themselves; built and loaded otherwise
                 --release                 the image of the release profile
   e2e up      a real Kubernetes cluster on this machine, in namespaces of its own (root); prints how to reach it
                 --nodes <1|2>             default 1
@@ -129,6 +130,8 @@ pub(crate) struct Scenarios {
     pub(crate) keep: bool,
     /// The cluster, if not one of their own.
     pub(crate) kubeconfig: Option<PathBuf>,
+    /// The image, if it need not be built.
+    pub(crate) image: Option<String>,
     /// The release profile.
     pub(crate) release: bool,
 }
@@ -274,6 +277,7 @@ fn e2e(parser: &mut Parser) -> Result<Command> {
             Arg::Long("only") => run.only.push(parser.value()?.string()?),
             Arg::Long("keep") => run.keep = true,
             Arg::Long("kubeconfig") => run.kubeconfig = Some(parser.value()?.into()),
+            Arg::Long("image") => run.image = Some(parser.value()?.string()?),
             Arg::Long("release") => run.release = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
@@ -282,6 +286,9 @@ fn e2e(parser: &mut Parser) -> Result<Command> {
     }
     if run.all && !run.only.is_empty() {
         bail!("--all and --only exclude each other");
+    }
+    if run.image.is_some() && (run.release || run.kubeconfig.is_none()) {
+        bail!("--image is an image that the nodes of --kubeconfig find by themselves");
     }
     Ok(Command::E2e(E2e::Run(run)))
 }

@@ -14,6 +14,9 @@ use crate::process::{self, Log, clock};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
+/// The server's own image, where a registry is reached.
+const NATS: &str = "docker.io/library/nats:2.12-alpine";
+
 /// The scenario that needs the image of a later release.
 const ROLLOUT: &str = "rollout";
 
@@ -60,6 +63,7 @@ fn prepare(workspace: &Workspace, what: &Scenarios) -> Result<Command> {
         only,
         keep,
         kubeconfig,
+        image,
         release,
     } = what;
     let started = Instant::now();
@@ -73,16 +77,11 @@ fn prepare(workspace: &Workspace, what: &Scenarios) -> Result<Command> {
     println!("[cluster] helm");
     variables.push(install::helm::helm(workspace)?);
     println!("[cluster] ready, {}", clock(started.elapsed()));
-    let wanted = Image {
-        release: *release,
-        later: false,
-        nats: true,
-    };
-    let ours = image::ours(workspace, &wanted)?;
-    let nats = image::nats(workspace)?;
     let needs_later = *all || only.iter().any(|name| name == ROLLOUT);
-    let later = needs_later.then(|| image::later(workspace, &wanted));
-    let later = later.transpose()?;
+    let images = match image {
+        Some(name) => vec![("--image", name.clone()), ("--nats-image", NATS.to_owned())],
+        None => built(workspace, *release, needs_later)?,
+    };
 
     println!("[scenarios] the program that runs them");
     let log = Log::fresh(workspace.logs().join("e2e-build.log"), false)?;
@@ -97,10 +96,8 @@ fn prepare(workspace: &Workspace, what: &Scenarios) -> Result<Command> {
     e2e.envs(variables);
     e2e.arg("--root").arg(&workspace.root);
     e2e.arg("--folder").arg(workspace.target.join("e2e"));
-    e2e.arg("--image").arg(with_archive(&ours));
-    e2e.arg("--nats-image").arg(with_archive(&nats));
-    if let Some(later) = &later {
-        e2e.arg("--later-image").arg(with_archive(later));
+    for (flag, image) in images {
+        e2e.arg(flag).arg(image);
     }
     for (flag, given) in [("--all", all), ("--keep", keep)] {
         if *given {
@@ -118,6 +115,25 @@ fn prepare(workspace: &Workspace, what: &Scenarios) -> Result<Command> {
     Ok(e2e)
 }
 
-fn with_archive(image: &Archive) -> String {
-    format!("{}={}", image.name, image.file.display())
+/// The images that are made here, by their flags.
+fn built(
+    workspace: &Workspace,
+    release: bool,
+    needs_later: bool,
+) -> Result<Vec<(&'static str, String)>> {
+    let wanted = Image {
+        release,
+        later: needs_later,
+        nats: true,
+    };
+    let mut images = vec![("--image", image::ours(workspace, &wanted)?)];
+    images.push(("--nats-image", image::nats(workspace)?));
+    if needs_later {
+        images.push(("--later-image", image::later(workspace, &wanted)?));
+    }
+    let named = images.into_iter().map(|(flag, image)| {
+        let Archive { name, file, .. } = image;
+        (flag, format!("{name}={}", file.display()))
+    });
+    Ok(named.collect())
 }

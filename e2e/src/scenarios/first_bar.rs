@@ -4,15 +4,16 @@ use std::time::Instant;
 
 use super::Measured;
 use super::feed::{Feed, Wanted};
-use super::place::{Place, secs};
+use super::place::{FEEDS, Place, secs};
 
 pub(super) async fn run(place: &mut Place) -> Measured {
     let started = Instant::now();
     place.install().await?;
     let installed = secs(started);
-    let (feed, times) = Feed::create(place, Wanted::new("e2e")).await?;
-    let told = feed.check()?;
+    let (feed, times) = Feed::create(place, Wanted::new(FEEDS)).await?;
     let all = secs(started);
+    let tested = place.helm_test().await?;
+    let told = feed.check()?;
     place.put_back(feed);
     Ok(vec![
         format!("helm install --wait {installed}"),
@@ -21,6 +22,7 @@ pub(super) async fn run(place: &mut Place) -> Measured {
             times.first_close.as_secs_f64(),
             times.ready.as_secs_f64()
         ),
+        format!("helm test read a live bar: {tested}"),
         told,
     ])
 }

@@ -16,6 +16,9 @@ use crate::{Cluster, Kubectl};
 pub(crate) const SYSTEM: &str = "marketfeed-system";
 const RELEASE: &str = "marketfeed";
 
+/// The namespace of the feed that several scenarios look at.
+pub(crate) const FEEDS: &str = "e2e";
+
 /// The made-up market of its simulator: what `examples/simulator.yaml` carries, and some that it does not.
 pub(crate) const MARKET: &str = "BTC-USDT,ETH-USDT,SOL-USDT,coinbase:BTC-USD,XRP-USDT,ADA-USDT,DOGE-USDT,\
     coinbase:ETH-USD";
@@ -130,6 +133,9 @@ impl Place {
             ("simulator.enabled".to_owned(), "true".to_owned()),
             ("simulator.generate".to_owned(), market),
             ("nats.enabled".to_owned(), "true".to_owned()),
+            // For `helm test`, which is run when it is there.
+            ("test.feed".to_owned(), "demo".to_owned()),
+            ("test.namespace".to_owned(), FEEDS.to_owned()),
             // A second release looks after that one.
             (
                 "operator.exceptNamespaces".to_owned(),
@@ -175,6 +181,15 @@ impl Place {
         self.helm.run(args).await.map(drop)
     }
 
+    /// `helm test`, and what its pod said last.
+    pub(crate) async fn helm_test(&self) -> Result<String> {
+        let test = ["test", RELEASE, "--namespace", SYSTEM, "--timeout=90s"];
+        self.helm.run(test).await?;
+        let pod = format!("{RELEASE}-test-live-bar");
+        let said = self.kubectl().run(["logs", "-n", SYSTEM, &pod]).await?;
+        Ok(said.lines().last().unwrap_or_default().to_owned())
+    }
+
     /// `helm uninstall --wait` of the release that looks after all feeds.
     pub(crate) async fn uninstall(&mut self) -> Result<()> {
         let args = ["uninstall", RELEASE, "--namespace", SYSTEM, "--wait"];
@@ -190,7 +205,7 @@ impl Place {
         if let Some(feed) = self.shared.take() {
             return Ok(feed);
         }
-        let (feed, _) = Feed::create(self, Wanted::new("e2e")).await?;
+        let (feed, _) = Feed::create(self, Wanted::new(FEEDS)).await?;
         Ok(feed)
     }
 
@@ -265,9 +280,8 @@ impl Place {
             let said = self.kubectl().try_run(args).await?;
             fs::write(folder.join(file), said.out + &said.err)?;
         }
-        let pods = ["get", "pods", "-A", "-o", "name", "--no-headers"];
         let namespaced = "custom-columns=:.metadata.namespace,:.metadata.name";
-        let pods = [&pods[..3], &["-o", namespaced, "--no-headers"]].concat();
+        let pods = ["get", "pods", "-A", "-o", namespaced, "--no-headers"];
         let pods = self.kubectl().try_run(pods).await?.out;
         for line in pods.lines() {
             let mut words = line.split_whitespace();

@@ -110,7 +110,7 @@ async fn tell(
         let said = status::undecodable(&invalid.error, generation, now_s());
         let name = invalid.metadata.name.as_deref().unwrap_or_default();
         writes
-            .status_of_undecodable(name, &said)
+            .status_of_unreadable(name, &said)
             .await
             .map_err(api("say that it cannot be read"))?;
         memory.undecodable = Some(invalid.error.clone());

@@ -159,21 +159,21 @@ impl Writes<'_> {
             .map(|_| ())
     }
 
-    /// As [`Writes::status`], of an object whose spec does not fit the definition: the server applies nothing to such a one, but
-    /// takes a patch that leaves the spec as it is.
-    pub(super) async fn status_of_undecodable(
+    /// Says of a feed that cannot be read how it is. Not by an apply: that is refused where what is there is not of the
+    /// definition's types.
+    pub(super) async fn status_of_unreadable(
         &self,
         feed: &str,
         status: &MarketFeedStatus,
     ) -> kube::Result<()> {
         self.metrics.handle_write("MarketFeed", "patch");
-        let patch = Patch::Merge(json!({ "status": status }));
+        let patch = json!({ "status": status });
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
         self.feeds()
-            .patch_status(feed, &params, &patch)
+            .patch_status(feed, &params, &Patch::Merge(&patch))
             .await
             .map(|_| ())
     }

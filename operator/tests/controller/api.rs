@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use kube::Client;
 use kube::client::Body;
@@ -57,13 +58,7 @@ impl Api {
                 }
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await.unwrap().to_bytes();
-                let uri = parts.uri;
-                let (status, answer) = api.answer(
-                    &parts.method,
-                    uri.path(),
-                    uri.query().unwrap_or_default(),
-                    &body,
-                );
+                let (status, answer) = api.answer(&parts, &body);
                 let answer = Full::new(Bytes::from(answer.to_string()));
                 Ok::<_, Infallible>(Response::builder().status(status).body(answer).unwrap())
             }
@@ -168,7 +163,9 @@ impl Api {
         self.0.lock().unwrap().remove(path);
     }
 
-    fn answer(&self, method: &Method, path: &str, query: &str, body: &[u8]) -> (StatusCode, Value) {
+    fn answer(&self, parts: &Parts, body: &[u8]) -> (StatusCode, Value) {
+        let (method, path) = (&parts.method, parts.uri.path());
+        let query = parts.uri.query().unwrap_or_default();
         let mut state = self.0.lock().unwrap();
         if method == Method::GET {
             assert!(
@@ -210,6 +207,7 @@ impl Api {
             Method::PATCH => {
                 let applier = Applier {
                     name: &manager,
+                    applies: parts.headers["content-type"] == "application/apply-patch+yaml",
                     forces: query.contains("force=true"),
                 };
                 let (code, mut answer) = state.patch(path, &patch, is_status, applier);
@@ -290,12 +288,16 @@ impl State {
         is_status: bool,
         applier: Applier<'_>,
     ) -> (StatusCode, Value) {
-        let applies = !applier.name.is_empty();
+        let applies = applier.applies;
         let there = self.objects.get(path).cloned();
         let managers = self.managers.entry(path.to_owned()).or_default();
         let is_anothers = managers
             .iter()
             .any(|manager| !manager.starts_with("marketfeed-operator"));
+        let urls = there.as_ref().map(|there| &there["spec"]["nats"]);
+        if applies && urls.is_some_and(Value::is_string) {
+            return failure(StatusCode::INTERNAL_SERVER_ERROR, "", "not of its types");
+        }
         // As if all of them were about the same fields.
         if applies && !applier.forces && there.is_some() && is_anothers {
             return failure(StatusCode::CONFLICT, "Conflict", "FieldManagerConflict");
@@ -373,10 +375,11 @@ impl State {
     }
 }
 
-/// Who applies something, if anybody does, and how.
+/// Who changes something, and how.
 #[derive(Clone, Copy)]
 struct Applier<'a> {
     name: &'a str,
+    applies: bool,
     forces: bool,
 }
 

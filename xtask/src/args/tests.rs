@@ -115,6 +115,7 @@ fn refusals() {
     refuse("invariants now", "now");
     refuse("e2e --all --only first-bar", "exclude each other");
     refuse("e2e --all up", "up");
+    refuse("e2e --image a:1", "--kubeconfig");
     refuse("e2e sideways", "no `e2e sideways`");
     refuse("e2e up --nodes 3", "--nodes 3 is not 1 or 2");
     refuse("e2e down --nodes 2", "--nodes");
