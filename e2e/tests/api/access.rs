@@ -12,18 +12,9 @@ use serde_json::{Value, json};
 use super::operator::{Start, is_built};
 use super::rules::{Right, Rules, of_operator};
 use super::support::{
-    ACCOUNT, SYSTEM, api, feed, feeds, looked_at, make, make_namespace, parts, server,
+    ACCOUNT, SYSTEM, api, default_account, feed, feeds, looked_at, make, make_namespace, parts,
+    server,
 };
-
-/// Rights that are there and not seen here, each with the reason.
-const UNSEEN: [(&str, &str); 3] = [
-    (
-        "delete configmaps",
-        "a feed always has its one, which goes with its owner",
-    ),
-    ("delete jobs.batch", "as the ConfigMap"),
-    ("delete services", "as the ConfigMap"),
-];
 
 /// How long a shard that is not wanted goes on, and a look more.
 const LINGER: Duration = Duration::from_secs(90);
@@ -46,11 +37,7 @@ async fn rights_are_those_that_are_used() {
 
     let entries = server.audit().since(begun).unwrap();
     let unseen = compare(&entries, ACCOUNT, &of_operator());
-    assert_eq!(
-        unseen,
-        UNSEEN.map(|(right, _)| right),
-        "granted and not used"
-    );
+    assert_eq!(unseen, [""; 0], "granted and not used");
 }
 
 /// Fails if an account was refused something, or asked what it has no right to; gives the rights that it did not use.
@@ -144,8 +131,7 @@ async fn changes_of_state(client: &Client) {
 
 /// One of a shard's pods, as a cluster would make it.
 async fn make_pod(client: &Client) {
-    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "default", "namespace": "market" } });
-    make(client, &account).await;
+    make(client, &default_account("market")).await;
     let labels: Value = json!({
         "marketfeed.dev/feed": "crypto",
         "app.kubernetes.io/component": "marketdata",

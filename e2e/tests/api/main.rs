@@ -37,3 +37,6 @@ mod access;
 
 /// What is done before the operator is uninstalled.
 mod leaving;
+
+/// The chart, with each of its values.
+mod chart;

@@ -110,6 +110,12 @@ pub(crate) async fn make_namespace(client: &Client, name: &str) {
     all.create(&PostParams::default(), &object).await.unwrap();
 }
 
+/// The account of a namespace's pods, as a controller makes it elsewhere.
+pub(crate) fn default_account(namespace: &str) -> Value {
+    let meta = json!({ "name": "default", "namespace": namespace });
+    json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta })
+}
+
 /// Makes an object of a namespace that it names.
 pub(crate) async fn make(client: &Client, object: &Value) {
     let object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
