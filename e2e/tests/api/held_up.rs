@@ -20,7 +20,7 @@ async fn a_feed_that_is_wrong_holds_up_no_other() {
     };
     let client = server.client().await.unwrap();
     make_namespace(&client, "market").await;
-    make_undecodable(&server, &client).await;
+    make_undecodable(&server, &client, &[]).await;
     // To Binance both are BTCUSDT, which no schema can tell.
     let one = json!([{ "venue": "binance-spot", "symbols": ["BTC-USDT", "BT-CUSDT"] }]);
     make(
@@ -50,8 +50,8 @@ async fn a_feed_that_is_wrong_holds_up_no_other() {
     );
 }
 
-/// As another release's definition would have let it in: for a moment, one that takes anything is in force.
-async fn make_undecodable(server: &ApiServer, client: &Client) {
+/// A feed `undecodable` with finalizers, as another release's definition would have let it in: for a moment, one that takes anything is in force.
+pub(crate) async fn make_undecodable(server: &ApiServer, client: &Client, finalizers: &[&str]) {
     let mut lax: Value = serde_yaml_ng::from_str(&definition()).unwrap();
     let anything = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     lax["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = anything;
@@ -62,6 +62,7 @@ async fn make_undecodable(server: &ApiServer, client: &Client) {
         .unwrap();
     kubectl.apply(&lax.to_string()).await.unwrap();
     let mut feed = feed("market", "undecodable", &json!({}));
+    feed["metadata"]["finalizers"] = json!(finalizers);
     feed["spec"]["intervals"] = json!({ "every": "minute" });
     let text = feed.to_string();
     wait::until("the lax definition in force", PATIENCE, async || {

@@ -34,3 +34,9 @@ mod held_up;
 
 /// What is asked is allowed, and what is allowed is asked.
 mod access;
+
+/// What is done before the operator is uninstalled.
+mod leaving;
+
+/// The chart, with each of its values.
+mod chart;

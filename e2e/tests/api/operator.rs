@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use cluster::wait::PATIENCE;
 use cluster::{Process, Program, tools};
 
 use super::support::SYSTEM;
@@ -48,6 +49,16 @@ impl<'a> Start<'a> {
         let program = Program::new(BINARY, file, log).args(args);
         program.env("KUBECONFIG", self.kubeconfig).start().unwrap()
     }
+}
+
+/// Runs another of its commands to its end, and gives whether it was well and what it said.
+pub(crate) async fn run(kubeconfig: &Path, folder: &Path, args: &[&str]) -> (bool, String) {
+    let file = tools::binary(BINARY).unwrap();
+    let log = folder.join(format!("operator-{}.log", args[0]));
+    let program = Program::new(args[0], file, log).args(args);
+    let mut process = program.env("KUBECONFIG", kubeconfig).start().unwrap();
+    let status = process.ended(PATIENCE).await.unwrap();
+    (status.success(), process.log_text().unwrap())
 }
 
 /// Whether it has been built: it is where the whole workspace is tested. If not, that is said.

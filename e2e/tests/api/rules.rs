@@ -1,17 +1,20 @@
-//! What the operator may do, as `docs/operator.md` says it, as objects of Kubernetes.
+//! What the operator and its `leave` may do, as `docs/operator.md` says it, as objects of Kubernetes.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::{Value, json};
 
-use super::support::{ACCOUNT, SYSTEM, root};
+use super::support::{SYSTEM, root};
 
-/// A row's resources that are said to be those of the operator's own namespace.
-const OWN_NAMESPACE: &str = "in its own namespace";
+/// How a row says that it is of the operator's own namespace.
+const OWN_NAMESPACE: [&str; 2] = ["in its own namespace", "in the operator's namespace"];
+
+/// The head of a table.
+const HEAD: &str = "| resource | verbs |\n|---|---|\n";
 
 /// The group of each resource that the document may name.
-const GROUPS: [(&str, &str); 10] = [
+const GROUPS: [(&str, &str); 11] = [
     ("marketfeeds", "marketfeed.dev"),
     ("configmaps", ""),
     ("services", ""),
@@ -22,6 +25,7 @@ const GROUPS: [(&str, &str); 10] = [
     ("networkpolicies", "networking.k8s.io"),
     ("jobs", "batch"),
     ("leases", "coordination.k8s.io"),
+    ("events", "events.k8s.io"),
 ];
 
 /// One right: a verb on a resource, as `patch marketfeeds.marketfeed.dev/status`.
@@ -43,26 +47,35 @@ struct Rule {
     verbs: Vec<String>,
 }
 
-/// Reads the table.
-pub(crate) fn documented() -> Rules {
+/// The rights of the operator.
+pub(crate) fn of_operator() -> Rules {
+    tables().swap_remove(0)
+}
+
+/// The rights of who uninstalls it.
+pub(crate) fn of_leave() -> Rules {
+    tables().swap_remove(1)
+}
+
+fn tables() -> Vec<Rules> {
     let text = fs::read_to_string(root().join("docs/operator.md")).unwrap();
-    let (_, table) = text.split_once("| resource | verbs |\n").unwrap();
-    let rows = table
-        .lines()
-        .skip(1)
-        .take_while(|line| line.starts_with('|'));
+    let tables: Vec<Rules> = text.split(HEAD).skip(1).map(table).collect();
+    assert_eq!(tables.len(), 2, "tables of rights in docs/operator.md");
+    tables
+}
+
+fn table(text: &str) -> Rules {
     let mut rules = Rules {
         everywhere: Vec::new(),
         own: Vec::new(),
     };
-    for row in rows {
+    for row in text.lines().take_while(|line| line.starts_with('|')) {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-        let verbs: Vec<String> = cells[1]
-            .split(',')
-            .map(|verb| verb.trim().to_owned())
-            .collect();
-        // What is in code marks is a resource.
-        for resource in cells[0].split('`').skip(1).step_by(2) {
+        let verbs = cells[1].split(',').map(|verb| verb.trim().to_owned());
+        let verbs: Vec<String> = verbs.collect();
+        // Names are in code marks; a group may follow.
+        let names = cells[0].split(" of ").next().unwrap();
+        for resource in names.split('`').skip(1).step_by(2) {
             let whole = resource.split('/').next().unwrap();
             let found = GROUPS.iter().find(|(name, _)| *name == whole);
             let (_, group) = found.unwrap_or_else(|| panic!("of which group is {resource}?"));
@@ -71,7 +84,7 @@ pub(crate) fn documented() -> Rules {
                 resource: resource.to_owned(),
                 verbs: verbs.clone(),
             };
-            if cells[0].contains(OWN_NAMESPACE) {
+            if OWN_NAMESPACE.iter().any(|words| cells[0].contains(words)) {
                 rules.own.push(rule);
             } else {
                 rules.everywhere.push(rule);
@@ -79,7 +92,7 @@ pub(crate) fn documented() -> Rules {
         }
     }
     assert!(
-        rules.everywhere.len() > 5 && !rules.own.is_empty(),
+        !rules.everywhere.is_empty() && !rules.own.is_empty(),
         "{rules:?}"
     );
     rules
@@ -115,15 +128,15 @@ impl Rules {
         rights
     }
 
-    /// The account with its rights, as YAML of many documents.
-    pub(crate) fn objects(&self) -> String {
+    /// An account with these rights in the operator's namespace, as YAML of many documents.
+    pub(crate) fn objects(&self, account: &str) -> String {
         let everywhere = Self::json(&self.everywhere);
         let own = Self::json(&self.own);
-        let subject = json!([{ "kind": "ServiceAccount", "name": ACCOUNT, "namespace": SYSTEM }]);
-        let meta = |namespace: Option<&str>| json!({ "name": ACCOUNT, "namespace": namespace });
+        let subject = json!([{ "kind": "ServiceAccount", "name": account, "namespace": SYSTEM }]);
+        let meta = |namespace: Option<&str>| json!({ "name": account, "namespace": namespace });
         let rbac = "rbac.authorization.k8s.io";
         let version = format!("{rbac}/v1");
-        let role = |kind: &str| json!({ "apiGroup": rbac, "kind": kind, "name": ACCOUNT });
+        let role = |kind: &str| json!({ "apiGroup": rbac, "kind": kind, "name": account });
         let objects = [
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": SYSTEM } }),
             json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta(Some(SYSTEM)) }),

@@ -47,7 +47,7 @@ pub(crate) async fn server() -> Option<ApiServer> {
     })
     .await
     .unwrap();
-    let rights = super::rules::documented().objects();
+    let rights = super::rules::of_operator().objects(ACCOUNT);
     kubectl.apply(&rights).await.unwrap();
     Some(server)
 }
@@ -108,6 +108,12 @@ pub(crate) async fn make_namespace(client: &Client, name: &str) {
     let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
     let object = serde_json::from_value(object).unwrap();
     all.create(&PostParams::default(), &object).await.unwrap();
+}
+
+/// The account of a namespace's pods, as a controller makes it elsewhere.
+pub(crate) fn default_account(namespace: &str) -> Value {
+    let meta = json!({ "name": "default", "namespace": namespace });
+    json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta })
 }
 
 /// Makes an object of a namespace that it names.
