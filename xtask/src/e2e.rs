@@ -53,14 +53,34 @@ pub(crate) fn feeds(workspace: &Workspace, number: u32) -> Result<()> {
     let Some(programs) = kube::programs(workspace, &log)? else {
         bail!("there is no API server to try it on");
     };
-    println!("{number} feeds; the log is {}", log.path.display());
-    let mut cargo = workspace.cargo();
-    cargo
-        .args(["test", "--package", "operator", "--package", "e2e"])
-        .args(["--test", "api", "--", "--show-output", "many::"])
+    println!(
+        "{number} feeds on a release build; the log is {}",
+        log.path.display()
+    );
+    let release = |what: &str| {
+        let mut cargo = workspace.cargo();
+        cargo.args([
+            what,
+            "--release",
+            "--package",
+            "operator",
+            "--package",
+            "e2e",
+        ]);
+        cargo
+    };
+    let built = process::run(
+        release("build").args(["--bin", "marketfeed-operator"]),
+        &log,
+    )?;
+    if !built.ok {
+        bail!("cargo build failed; its output:\n{}", built.output);
+    }
+    let mut test = release("test");
+    test.args(["--test", "api", "--", "--show-output", "many::"])
         .env(kube::KUBE_PROGRAMS, programs)
         .env("E2E_FEEDS", number.to_string());
-    let finished = process::run(&mut cargo, &log)?;
+    let finished = process::run(&mut test, &log)?;
     let told = finished.output.lines().filter(|line| {
         let measured = line.contains(" feeds in ") || line.starts_with("then no write");
         measured || line.starts_with("skipped: ") || line.starts_with("test result: ")
