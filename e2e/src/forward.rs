@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use cluster::wait::PATIENCE;
+use cluster::wait::{self, PATIENCE};
 use cluster::{Process, Program};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -63,9 +63,23 @@ pub(crate) async fn by_kubectl(
     let own = tempfile::tempdir().context("no temporary folder")?;
     let log = own.path().join("log");
     let to = [format!("service/{service}"), format!(":{port}")];
-    let mut process = port_forward(kubectl, namespace, &to, &log)?;
-    let line = process.wait_for_line("Forwarding from ", PATIENCE).await?;
-    let address = address_after(&line, "Forwarding from ")?;
+    let mut why = None;
+    let found = wait::until("a way to a pod", PATIENCE, async || {
+        let mut process = port_forward(kubectl, namespace, &to, &log)?;
+        match process.wait_for_line("Forwarding from ", PATIENCE).await {
+            Ok(line) => Ok(Some((process, address_after(&line, "Forwarding from ")?))),
+            // No pod runs yet.
+            Err(error) => {
+                why = Some(error);
+                Ok(None)
+            }
+        }
+    })
+    .await;
+    let (mut process, address) = match (found, why) {
+        (Err(_), Some(why)) => return Err(why),
+        (found, _) => found?,
+    };
     let to = [
         format!("service/{service}"),
         format!("{}:{port}", address.port()),

@@ -98,6 +98,8 @@ impl Place {
             let list = ["list", "--short", "--namespace", namespace];
             for release in self.helm.run(list).await?.split_whitespace() {
                 let args = ["uninstall", release, "--namespace", namespace, "--wait"];
+                // No feed is left that a hook would look after, and its program may be what does not work.
+                let args = args.into_iter().chain(["--no-hooks"]);
                 self.helm.run(args).await?;
             }
         }
