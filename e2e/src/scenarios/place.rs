@@ -255,14 +255,17 @@ impl Place {
         self.kubectl().run(["get", "--raw", &path]).await
     }
 
-    /// Names of the streams of a release's NATS that have `part` in them.
+    /// Names of the streams of a release's NATS that have `part` in them, in order.
     pub(crate) async fn streams(&self, nats: &Nats, part: &str) -> Result<Vec<String>> {
         let path = "/jsz?accounts=1&streams=1&config=1";
         let said = self.ask(&nats.namespace, &nats.pod(0), 8222, path).await?;
         let said: Value = serde_json::from_str(&said).context("NATS said no JSON")?;
         let streams = cluster::nats::streams(&said).into_iter();
         let names = streams.map(|stream| stream.name);
-        Ok(names.filter(|name| name.contains(part)).collect())
+        let mut names: Vec<_> = names.filter(|name| name.contains(part)).collect();
+        // The server tells them in no order.
+        names.sort();
+        Ok(names)
     }
 
     /// The administrator's kubeconfig.
