@@ -1,19 +1,16 @@
 //! Scenarios on a real cluster: `cargo xtask e2e` builds what they need and starts this.
-#![expect(
-    clippy::print_stdout,
-    reason = "this program talks to the person who started it"
-)]
 
 /// The command line. Pure.
 mod args;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use e2e::scenarios::{self, Outcome, Place, Scenario};
 use e2e::{Cluster, Options};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{Command, Run};
 
@@ -25,17 +22,12 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
         Ok(Command::Help) => {
-            print!("{}", args::HELP);
+            tell(args::HELP.trim_end());
             return ExitCode::SUCCESS;
         }
         Ok(Command::Run(run)) => run,
     };
-    let done = tokio::select! {
-        done = try_all(&run) => done,
-        // What was started is dropped, and so ended.
-        stopped = stop_asked() => stopped.map(|()| false),
-    };
-    match done {
+    match try_all(&run).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -45,50 +37,108 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn stop_asked() -> Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// SIGINT and SIGTERM. What was begun is dropped then, and so ended.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
-    println!("stopping");
-    Ok(())
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        tell("stopping");
+    }
+}
+
+/// A line for people. Who read them may be gone: what was started is ended in order all the same.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Whether all that could be tried held.
 async fn try_all(run: &Run) -> Result<bool> {
     let started = Instant::now();
+    let mut stop = Stop::listen()?;
     let chosen = scenarios::chosen(&run.only, run.all)?;
-    let cluster = cluster_for(run, &chosen).await?;
-    let Some(cluster) = cluster else {
+    let prepared = tokio::select! {
+        prepared = prepare(run, &chosen, started) => prepared?,
+        () = stop.asked() => return Ok(false),
+    };
+    let Some(mut place) = prepared else {
         return Ok(true);
     };
-    println!(
-        "{} cluster, {:.1} s",
-        at(started),
-        started.elapsed().as_secs_f64()
-    );
-    let say = Box::new(move |line: &str| println!("{} {line}", at(started)));
-    let mut place = Place::prepare(cluster, run.stock.clone(), say).await?;
     let mut outcomes: Vec<Outcome> = Vec::new();
-    for scenario in chosen {
-        outcomes.push(scenario.run(&mut place).await);
+    let done = tokio::select! {
+        () = try_each(run, &chosen, &mut place, &mut outcomes) => true,
+        () = stop.asked() => false,
+    };
+    let well = done && scenarios::all_well(&outcomes);
+    if run.keep && done && !well {
+        let kubeconfig = place.kubeconfig().display();
+        tell(&format!(
+            "the cluster stays until Ctrl-C: KUBECONFIG={kubeconfig}"
+        ));
+        stop.asked().await;
     }
-    let well = scenarios::all_well(&outcomes);
-    if run.keep && !well {
-        println!(
-            "the cluster stays until Ctrl-C: KUBECONFIG={}",
-            place.kubeconfig().display()
-        );
-        std::future::pending::<()>().await;
-    }
-    place.stop().context("the cluster did not end")?;
-    println!("\n{}", scenarios::table(&outcomes));
-    println!("took {:.0} s", started.elapsed().as_secs_f64());
-    println!("{}", scenarios::summary(&outcomes));
+    // Asked again, it is left as it is.
+    let cleared = tokio::select! {
+        cleared = place.clear() => cleared,
+        () = stop.asked() => Ok(()),
+    };
+    let ended = place.stop().context("the cluster did not end");
+    tell(&format!("\n{}", scenarios::table(&outcomes)));
+    tell(&format!("took {:.0} s", started.elapsed().as_secs_f64()));
+    tell(&scenarios::summary(&outcomes));
+    cleared.context("the cluster is not as it was")?;
+    ended?;
     Ok(well)
+}
+
+/// The cluster, with the images in it; none where none can be made.
+async fn prepare(run: &Run, chosen: &[&Scenario], started: Instant) -> Result<Option<Place>> {
+    let Some(cluster) = cluster_for(run, chosen).await? else {
+        return Ok(None);
+    };
+    let took = started.elapsed().as_secs_f64();
+    tell(&format!("{} cluster, {took:.1} s", at(started)));
+    let say = Box::new(move |line: &str| tell(&format!("{} {line}", at(started))));
+    Place::prepare(cluster, run.stock.clone(), say)
+        .await
+        .map(Some)
+}
+
+/// One after the other. Where one failed the next begins anew, so that it does not fail for that; if the cluster is to stay for a
+/// look, it is left as that one had it, and there is no next.
+async fn try_each(
+    run: &Run,
+    chosen: &[&'static Scenario],
+    place: &mut Place,
+    outcomes: &mut Vec<Outcome>,
+) {
+    for (index, scenario) in chosen.iter().enumerate() {
+        let outcome = scenario.run(place).await;
+        let failed = !scenarios::all_well(std::slice::from_ref(&outcome));
+        outcomes.push(outcome);
+        if !failed || index + 1 == chosen.len() {
+            continue;
+        }
+        if run.keep {
+            return;
+        }
+        if let Err(error) = place.recover().await {
+            tell(&format!("what it left could not be put right: {error:#}"));
+        }
+    }
 }
 
 /// The given one, or one of our own; none where none can be made, which is then told.
@@ -97,7 +147,7 @@ async fn cluster_for(run: &Run, chosen: &[&Scenario]) -> Result<Option<Cluster>>
         return Cluster::given(kubeconfig).await.map(Some);
     }
     if let Some(why) = Cluster::absent() {
-        println!("skipped: {why}");
+        tell(&format!("skipped: {why}"));
         return Ok(None);
     }
     let options = Options {
