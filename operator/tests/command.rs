@@ -223,3 +223,29 @@ fn files_that_are_not_there_or_say_nothing() {
     assert!(said(run(&["plan"])).contains("--file <FILE>"));
     assert!(said(run(&[])).contains("a command is missing"));
 }
+
+#[test]
+fn namespaces_that_cannot_be_are_refused_before_anything_is_done() {
+    let said = |args: &[&str]| {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let line = text(&output.stderr);
+        assert_eq!(line.lines().count(), 1, "{line}");
+        line
+    };
+    let both = ["run", "--watch-namespace", "a", "--except-namespace", "b"];
+    assert!(said(&both).contains("cannot be used with"));
+    for wrong in ["A", "a_b", "a-", "a,,b", ""] {
+        let line = said(&["run", "--except-namespace", wrong]);
+        assert!(line.contains("no namespace has that name"), "{line}");
+    }
+    assert!(said(&["leave"]).contains("--operator-deployment <NAME>"));
+    let bundled = [
+        "leave",
+        "--operator-deployment",
+        "x",
+        "--bundled-nats",
+        "nats://nats:4222",
+    ];
+    assert!(said(&bundled).contains("is no Service"));
+}

@@ -3,12 +3,14 @@
     reason = "values are written where they are given"
 )]
 
-use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 use wire::api::{FeedReport, InstrumentReport};
 
 use super::*;
 use crate::{plan, validate};
+
+/// Why something is not well.
+mod causes;
 
 fn feed() -> (ValidFeed, Assignment) {
     let yaml = "{apiVersion: marketfeed.dev/v1alpha1, kind: MarketFeed, metadata: {name: crypto}, spec: {\
@@ -331,160 +333,6 @@ fn a_refused_feed_keeps_what_was_known_of_it() {
     assert_eq!(
         (&status.summary, &status.shards),
         (&good.summary, &good.shards)
-    );
-}
-
-fn pod(status: Value) -> Pod {
-    serde_json::from_value(json!({
-        "metadata": { "name": "crypto-shard-0-x" },
-        "spec": { "containers": [], "volumes": [{ "name": "nats", "secret": { "secretName": "publisher" } }] },
-        "status": status,
-    }))
-    .unwrap()
-}
-
-#[test]
-fn why_pods_do_not_run() {
-    #[track_caller]
-    fn check(status: Value, expect: Option<(&str, &str)>) {
-        let trouble = Trouble::of(&pod(status), 1_000);
-        let said = trouble
-            .as_ref()
-            .map(|trouble| (trouble.reason, trouble.to_string()));
-        match (&said, expect) {
-            (None, None) => {}
-            (Some((reason, message)), Some((expect, part))) => {
-                assert_eq!(*reason, expect);
-                assert!(
-                    message.starts_with("pod crypto-shard-0-x ") && message.contains(part),
-                    "{message}"
-                );
-            }
-            _ => panic!("{said:?}, not {expect:?}"),
-        }
-    }
-    let container = |state: Value, last: Value| {
-        json!({ "startTime": "1970-01-01T00:10:00Z", "containerStatuses": [{
-            "name": "marketfeed", "image": "marketfeed:x", "imageID": "", "ready": false, "restartCount": 1,
-            "state": state, "lastState": last,
-        }] })
-    };
-    let none = || json!({});
-    let ended = |code: i32, message: &str| json!({ "terminated": { "exitCode": code, "reason": "Error", "message": message } });
-    let backoff = || json!({ "waiting": { "reason": "CrashLoopBackOff", "message": "back-off" } });
-    check(json!({}), None);
-    check(container(json!({ "running": {} }), ended(1, "x")), None);
-    check(
-        container(
-            backoff(),
-            ended(3, "a log line\nerror: stream X is of another owner\n"),
-        ),
-        Some((
-            "NatsRefused",
-            "ended with code 3: error: stream X is of another owner",
-        )),
-    );
-    check(
-        container(backoff(), ended(2, "error: --env")),
-        Some(("Misconfigured", "code 2")),
-    );
-    check(
-        container(ended(137, ""), none()),
-        Some(("Failing", "code 137: Error")),
-    );
-    let image = json!({ "waiting": { "reason": "ImagePullBackOff", "message": "no such" } });
-    check(
-        container(image, none()),
-        Some(("ImageUnavailable", "marketfeed:x: no such")),
-    );
-    let creating = || json!({ "waiting": { "reason": "ContainerCreating" } });
-    check(
-        container(creating(), none()),
-        Some(("FilesMissing", "Secrets publisher")),
-    );
-    let mut young = container(creating(), none());
-    young["startTime"] = json!("1970-01-01T00:16:30Z");
-    check(young, None);
-    let config =
-        json!({ "waiting": { "reason": "CreateContainerConfigError", "message": "no key" } });
-    check(
-        container(config, none()),
-        Some(("Failing", "CreateContainerConfigError: no key")),
-    );
-    check(
-        json!({ "conditions": [{ "type": "PodScheduled", "status": "False", "message": "0/2 nodes" }] }),
-        Some(("Unschedulable", "has no node: 0/2 nodes")),
-    );
-    let mut observed = well();
-    observed.report = None;
-    observed.troubles.extend(Trouble::of(
-        &pod(container(backoff(), ended(3, "refused"))),
-        1_000,
-    ));
-    super::tests::check(
-        &first(&observed),
-        "Ready",
-        ("False", "NatsRefused"),
-        "refused",
-    );
-}
-
-/// What keeps pods from running is the reason of what is bad for it.
-#[test]
-fn a_cause_that_is_known_is_the_reason() {
-    let trouble = |pod: &str, reason| Trouble {
-        pod: pod.to_owned(),
-        reason,
-        message: "cannot run".to_owned(),
-    };
-    let mut none = Observed {
-        gateway: Workload {
-            wanted: 2,
-            ..Workload::default()
-        },
-        ..Observed::default()
-    };
-    super::tests::check(&first(&none), "Ready", ("False", "NoneReady"), "0 of 2");
-    none.troubles = vec![
-        trouble("crypto-gateway-x", "FilesMissing"),
-        trouble("crypto-shard-0-x", "ImageUnavailable"),
-    ];
-    let message = "pod crypto-gateway-x cannot run";
-    super::tests::check(&first(&none), "Ready", ("False", "FilesMissing"), message);
-    // Some gateways run, and no shard does.
-    let mut silent = observed(|report| report.heard = None);
-    silent.troubles = none.troubles;
-    silent.shards[0].settled = false;
-    let status = first(&silent);
-    let message = "pod crypto-shard-0-x cannot run";
-    super::tests::check(&status, "Ready", ("False", "ImageUnavailable"), message);
-    super::tests::check(&status, "GatewayAvailable", ("True", "AllReady"), "3 of 3");
-    super::tests::check(&status, "Progressing", ("True", "RollingOut"), message);
-}
-
-#[test]
-fn nats_that_is_away_is_told_from_shards_that_are() {
-    let mut silent = observed(|report| report.heard = None);
-    check(
-        &first(&silent),
-        "NatsReady",
-        ("Unknown", "NothingHeard"),
-        "",
-    );
-    check(&first(&silent), "Ready", ("False", "Silent"), "");
-    silent.bus_ready = Some(true);
-    check(
-        &first(&silent),
-        "NatsReady",
-        ("Unknown", "NothingHeard"),
-        "",
-    );
-    silent.bus_ready = Some(false);
-    check(
-        &first(&silent),
-        "Ready",
-        ("False", "NatsAway"),
-        "no connection to NATS",
     );
 }
 

@@ -33,7 +33,7 @@ impl Trouble {
         }
         let name = pod.metadata.name.clone().unwrap_or_default();
         let (reason, message) = unscheduled(pod)
-            .or_else(|| ended(pod))
+            .or_else(|| ended(pod, now_s))
             .or_else(|| waiting(pod, now_s))?;
         Some(Self {
             pod: name,
@@ -72,17 +72,23 @@ fn unscheduled(pod: &Pod) -> Option<(&'static str, String)> {
         .then(|| ("Unschedulable", format!("has no node: {}", shortened(why))))
 }
 
-/// It has ended, and is waited with before it is started again.
-fn ended(pod: &Pod) -> Option<(&'static str, String)> {
+/// How long a process that has ended before must run before it is believed to be mended, in seconds. One that ends again and
+/// again would be called well now and then.
+const AGAIN_MIN_S: i64 = 30;
+
+/// It has ended, and is waited with before it is started again, or was started a moment ago.
+fn ended(pod: &Pod, now_s: i64) -> Option<(&'static str, String)> {
     let container = container(pod)?;
     let state = |state: &Option<ContainerState>| state.clone().and_then(|state| state.terminated);
-    // One that runs again may have been mended; one that is ready is well.
-    if container.ready
-        || container
-            .state
-            .as_ref()
-            .is_some_and(|state| state.running.is_some())
-    {
+    let runs = container
+        .state
+        .as_ref()
+        .and_then(|state| state.running.as_ref());
+    let is_young = runs
+        .and_then(|runs| runs.started_at.as_ref())
+        .is_some_and(|since| now_s.saturating_sub(since.0.as_second()) < AGAIN_MIN_S);
+    // One that is ready is well.
+    if container.ready || (runs.is_some() && !is_young) {
         return None;
     }
     let ended = state(&container.state).or_else(|| state(&container.last_state))?;

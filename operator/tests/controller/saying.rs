@@ -143,3 +143,39 @@ fn unreadable(
     let guarded: DeserializeGuard<MarketFeed> = serde_json::from_value(object).unwrap();
     (scene, operator, guarded.0.unwrap_err())
 }
+
+#[tokio::test]
+async fn what_it_does_is_counted() {
+    let scene = Scene::new(&json!({}));
+    let operator = scene.operator();
+    scene.settle(&operator).await;
+    let check = |name: &str, expect: &str| assert_eq!(operator.shown(name), expect, "{name}");
+    check("feeds{ready=\"false\"}", "1");
+    check("reconciles_total{outcome=\"done\"}", "2");
+    check("reconcile_seconds_count", "2");
+    // Three, and the number of gateways.
+    check(
+        "object_writes_total{kind=\"Deployment\",verb=\"apply\"}",
+        "4",
+    );
+    check(
+        "object_writes_total{kind=\"ConfigMap\",verb=\"create\"}",
+        "1",
+    );
+    check(
+        "object_writes_total{kind=\"MarketFeed\",verb=\"apply\"}",
+        "1",
+    );
+    scene.respec(&json!({ "intervals": ["7s"] }));
+    scene.look(&operator).await.unwrap();
+    check("reconciles_total{outcome=\"refused\"}", "1");
+    scene.api.fail_after(Some(0));
+    scene.respec(&json!({ "intervals": ["1m"], "marketdata": { "shards": 1 } }));
+    scene.look(&operator).await.unwrap_err();
+    check("reconciles_total{outcome=\"failed\"}", "1");
+    check("feeds{ready=\"false\"}", "1");
+    operator
+        .context()
+        .forget_others(&std::collections::BTreeSet::new());
+    check("feeds{ready=\"false\"}", "0");
+}

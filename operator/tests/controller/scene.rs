@@ -13,6 +13,7 @@ use kube::runtime::watcher::Event;
 use operator::build::Release;
 use operator::controller::{Ask, Context, Error, Kinds, Next, ShardAnswer, Stores, reconcile};
 use operator::spec::MarketFeed;
+use runtime::telemetry::Metrics;
 use serde_json::{Value, json};
 use wire::api::FeedReport;
 
@@ -86,6 +87,7 @@ pub(crate) struct Scene {
 pub(crate) struct Operator {
     context: Context,
     fill: Box<dyn Fn()>,
+    shown: Metrics,
 }
 
 impl Scene {
@@ -149,20 +151,26 @@ impl Scene {
             image: self.image.clone(),
             namespace: "marketfeed-system".to_owned(),
         };
+        let shown = Metrics::new();
         let context = Context::new(
             self.api.client(),
             release,
             stores,
             Arc::new(self.pods.clone()),
         )
-        .with_linger(self.linger);
+        .with_linger(self.linger)
+        .with_metrics(shown.register(operator::metrics::Metrics::register));
         let fill = Box::new(move || {
             [&a, &b, &c, &d, &e, &f, &g, &h]
                 .into_iter()
                 .for_each(|fill| fill());
         });
         fill();
-        Operator { context, fill }
+        Operator {
+            context,
+            fill,
+            shown,
+        }
     }
 
     pub(crate) fn feed(&self) -> Option<MarketFeed> {
@@ -251,6 +259,17 @@ impl Scene {
 impl Operator {
     pub(crate) fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// A line of what its metrics say, without its name.
+    #[track_caller]
+    pub(crate) fn shown(&self, name: &str) -> String {
+        let text = self.shown.encode().unwrap();
+        let mut lines = text.lines();
+        let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found
+            .unwrap_or_else(|| panic!("no {name} in {text}"))
+            .to_owned()
     }
 }
 
