@@ -131,7 +131,9 @@ impl Look<'_> {
         if !rollout.handle_next(there, wanted) {
             return false;
         }
-        let is_upgrade = there.is_some_and(|there| there.made_from != Some(wanted));
+        // One that does not run as it is has no clients to spare.
+        let is_upgrade =
+            there.is_some_and(|there| there.made_from != Some(wanted) && there.settled);
         if !is_upgrade || memory.is_asked {
             return true;
         }

@@ -34,6 +34,29 @@ async fn an_upgrade_changes_one_workload_at_a_time() {
     }
 }
 
+/// A feed that never ran, as its image was wrong: gateways get ready when shards run, and so they wait for nobody.
+#[tokio::test]
+async fn a_feed_that_never_ran_is_mended_at_once() {
+    let scene = Scene::new(&json!({ "image": "marketfeed:wrong" }));
+    let operator = scene.operator();
+    scene.settle(&operator).await;
+    scene.respec(&json!({ "image": "marketfeed:next" }));
+    scene.settle(&operator).await;
+    assert_eq!(upgraded(&scene).len(), 3);
+}
+
+/// The same of the operator's own image: feeds that never ran wait for no other feed's turn.
+#[tokio::test]
+async fn feeds_that_never_ran_wait_for_no_turn() {
+    let mut scene = Scene::new(&json!({}));
+    scene.put_feed("metals");
+    look_at_both(&scene, &scene.operator()).await;
+    scene.image = "marketfeed:next".to_owned();
+    let operator = scene.operator();
+    look_at_both(&scene, &operator).await;
+    assert_eq!(upgraded(&scene).len(), 6);
+}
+
 /// Two feeds whose pods are all there.
 async fn two() -> Scene {
     let scene = Scene::new(&json!({}));
