@@ -19,8 +19,14 @@ use crate::spec::MarketFeed;
 /// What has been applied, and so what is to be.
 pub mod ledger;
 
+/// How objects stand that are there.
+pub mod standing;
+
 /// Which workload may change now.
 pub mod rollout;
+
+/// Whether shards that go have nothing left.
+pub mod handover;
 
 /// Whose turn it is when all feeds change.
 pub mod fleet;
@@ -52,8 +58,14 @@ mod reconcile;
 /// What is wanted, applied.
 mod applying;
 
+/// What the API server refuses.
+mod refusals;
+
 /// How its parts are.
 mod observing;
+
+/// Which gateways are asked.
+pub mod slow;
 
 /// A feed that is deleted.
 mod going;

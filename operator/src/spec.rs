@@ -44,8 +44,8 @@ pub use gateway::{
 };
 pub use marketdata::{AggregationSpec, MarketdataSpec, WhenFull};
 pub use nats::{DeletionPolicy, NatsSpec, NatsTlsSpec, SecretKeyRef, SecretRef};
-pub(crate) use pod::OWN_KEY_PREFIXES;
 pub use pod::{EnvSpec, PodSpec, ResourcesSpec};
+pub(crate) use pod::{LABEL_LEN_MAX, OWN_KEY_PREFIXES};
 pub use source::{EndpointsSpec, SourceSpec};
 pub use status::{AssignmentStatus, MarketFeedStatus, ShardStatus, SummaryStatus};
 pub use telemetry::TelemetrySpec;

@@ -60,6 +60,8 @@ pub struct Observed {
     pub owners: BTreeMap<u16, String>,
     /// Objects whose names somebody else's have, such as `Service crypto-gateway`.
     pub taken: Vec<String>,
+    /// What the API server refuses, each with its words.
+    pub refused: Vec<String>,
     /// The feed that an upgrade waits for, if it does.
     pub waits_for: Option<String>,
 }
@@ -68,6 +70,12 @@ pub struct Observed {
 #[must_use]
 pub fn epochs(report: &FeedReport, assignment: &Assignment) -> BTreeMap<u16, u64> {
     Heard::of(report, assignment).epochs()
+}
+
+/// Whether all is heard that is assigned.
+#[must_use]
+pub fn is_all_heard(report: &FeedReport, assignment: &Assignment) -> bool {
+    Heard::of(report, assignment).silent.is_empty()
 }
 
 /// Whether anything is heard of what is assigned.
@@ -94,27 +102,43 @@ pub fn judge(
         .as_ref()
         .map(|report| Heard::of(report, assignment));
     let mut findings = finding::parts(assignment, observed, heard.as_ref());
-    patience.temper(&mut findings, before.status, now_s);
+    let kept = patience.temper(&mut findings, before.status, now_s);
     findings.insert(0, finding::ready(&findings, assignment, observed));
     let shards = heard.as_ref().map(|heard| heard.shards(&observed.owners));
     let instruments = assignment.instruments().count();
+    let generation = i64::try_from(assignment.generation()).unwrap_or(i64::MAX);
+    // Figures stay as long as what they are of is called good out of patience.
+    let last = before.status.filter(|status| {
+        let last = status.assignment.as_ref();
+        last.is_some_and(|last| last.generation == generation)
+    });
+    let figures = |kind: Kind| last.filter(|_| kept.contains(&kind))?.summary.clone();
+    let last_shards = last.filter(|_| kept.contains(&Kind::ShardsOwned));
     MarketFeedStatus {
         observed_generation: Some(before.generation),
         conditions: conditions(&findings, before, now_s),
         summary: Some(SummaryStatus {
-            shards: heard::of_all(
-                heard.as_ref().map(Heard::owned),
-                usize::from(feed.shards.get()),
+            shards: figures(Kind::ShardsOwned).map_or_else(
+                || {
+                    let owned = heard.as_ref().map(Heard::owned);
+                    heard::of_all(owned, usize::from(feed.shards.get()))
+                },
+                |last| last.shards,
             ),
             instruments: i32::try_from(instruments).unwrap_or(i32::MAX),
             gateways: format!("{}/{}", observed.gateway.ready, observed.gateway.wanted),
-            fresh: heard::of_all(heard.as_ref().map(Heard::fresh), instruments),
+            fresh: figures(Kind::FeedFresh).map_or_else(
+                || heard::of_all(heard.as_ref().map(Heard::fresh), instruments),
+                |last| last.fresh,
+            ),
         }),
         assignment: Some(AssignmentStatus {
-            generation: i64::try_from(assignment.generation()).unwrap_or(i64::MAX),
+            generation,
             config_map: names::assignment(&feed.identity),
         }),
-        shards: shards.unwrap_or_default(),
+        shards: shards
+            .or_else(|| Some(last_shards?.shards.clone()))
+            .unwrap_or_default(),
         version: before.version.map(str::to_owned),
     }
 }
@@ -175,21 +199,16 @@ fn first_few<T: fmt::Display>(of: &[T]) -> String {
 
 /// What is said of an object that this release cannot read.
 #[must_use]
-pub fn undecodable(error: &str, generation: i64, now_s: i64) -> MarketFeedStatus {
+pub fn undecodable(error: &str, before: &Said<'_>, now_s: i64) -> MarketFeedStatus {
     let finding = Finding {
         kind: Kind::Ready,
         state: State::Bad,
         reason: "Undecodable",
         message: format!("this release of the operator cannot read it: {error}"),
     };
-    let before = Said {
-        status: None,
-        generation,
-        version: None,
-    };
     MarketFeedStatus {
-        observed_generation: Some(generation),
-        conditions: conditions(&[finding], &before, now_s),
+        observed_generation: Some(before.generation),
+        conditions: conditions(&[finding], before, now_s),
         ..MarketFeedStatus::default()
     }
 }

@@ -26,6 +26,9 @@ mod gateway;
 /// What pods shall be like.
 mod pod;
 
+/// Amounts of resources.
+mod quantity;
+
 pub use error::{FieldError, Invalid};
 pub use gateway::{Replicas, ValidGateway};
 pub use nats::{ValidNats, ValidTls};

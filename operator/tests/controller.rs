@@ -18,6 +18,10 @@ mod controller {
 
     mod saying;
 
+    mod refused;
+
+    mod hearing;
+
     mod upgrading;
 
     mod others;

@@ -1,17 +1,20 @@
 //! What is wanted of a feed, applied: only what differs, in an order in which a change does no harm.
 
 use kube::ResourceExt;
+use kube::core::DynamicObject;
 use serde_json::Value;
 use wire::Assignment;
 
 use super::context::{Error, Memory};
 use super::fleet::Fleet;
-use super::ledger::{Key, Version, hash};
+use super::ledger::{Key, hash};
 use super::pods::{is_going, is_of};
 use super::reconcile::{Look, api};
+use super::refusals::Refusals;
 use super::rollout::{Rollout, There};
+use super::standing::Standing;
 use super::stores::Seen;
-use super::writes::Force;
+use super::writes::{Force, is_owned};
 use crate::ValidFeed;
 use crate::build::names::{self, Component, GENERATION_ANNOTATION, MADE_FROM_ANNOTATION};
 use crate::status::Workload;
@@ -19,66 +22,163 @@ use crate::validate::Replicas;
 
 /// What became of an object.
 enum Applied {
-    /// It is of that version now.
-    As(Version),
+    /// It stands so now.
+    As(Standing),
     /// Somebody else's object has its name.
     Taken,
 }
 
+/// One pass over what is wanted of a feed.
+pub(super) struct Pass<'a> {
+    pub(super) valid: &'a ValidFeed,
+    pub(super) seen: &'a Seen,
+    /// The assignment before, if there was one.
+    pub(super) in_force: Option<Assignment>,
+    pub(super) assignment: &'a Assignment,
+    /// What the API server refuses.
+    pub(super) refusals: Refusals,
+    /// The feed that an upgrade of this one waits for, if it does.
+    pub(super) waits_for: Option<String>,
+    gateway: Key,
+    rollout: Rollout,
+    /// Whether the assignment was refused.
+    has_no_file: bool,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(
+        valid: &'a ValidFeed,
+        seen: &'a Seen,
+        in_force: Option<Assignment>,
+        assignment: &'a Assignment,
+    ) -> Self {
+        Self {
+            valid,
+            seen,
+            in_force,
+            assignment,
+            refusals: Refusals::default(),
+            waits_for: None,
+            gateway: Key {
+                kind: "Deployment".to_owned(),
+                name: names::component(&valid.identity, Component::Gateway),
+            },
+            rollout: Rollout::default(),
+            has_no_file: false,
+        }
+    }
+
+    /// Whether pods would run by what somebody else has written, or by an assignment that is not there.
+    fn is_blocked(&self, memory: &Memory) -> bool {
+        self.has_no_file || memory.ledger.taken().any(|key| key.kind == "ConfigMap")
+    }
+
+    /// Whether the gateways' name is somebody else's, or may be.
+    fn is_gateway_anothers(&self, memory: &Memory) -> bool {
+        let is_ours = self.seen.there.contains_key(&self.gateway);
+        memory.ledger.taken().any(|key| *key == self.gateway)
+            || (self.is_blocked(memory) && !is_ours)
+    }
+}
+
 impl Look<'_> {
-    /// Gives the feed that an upgrade of this one waits for, if it does.
+    /// Applies what is to be. What the API server refuses of it, and whom it waits for, is then said in the pass.
     pub(super) async fn apply(
         &self,
-        valid: &ValidFeed,
         mut objects: Vec<Value>,
-        seen: &Seen,
-        assignment: &Assignment,
+        pass: &mut Pass<'_>,
         memory: &mut Memory,
-    ) -> Result<Option<String>, Error> {
-        let gateway = Key {
-            kind: "Deployment".to_owned(),
-            name: names::component(&valid.identity, Component::Gateway),
-        };
-        sign(&mut objects, &gateway);
-        let linger_s = i64::try_from(self.context.linger.as_secs()).unwrap_or(i64::MAX);
+    ) -> Result<(), Error> {
+        sign(&mut objects, &pass.gateway);
+        let seen = pass.seen;
+        let linger = self.context.linger(memory.handover.is_over());
         let changes = memory
             .ledger
-            .poll_changes(&objects, &seen.versions, self.now_s, linger_s);
+            .poll_changes(&objects, &seen.there, self.now_s, linger);
         self.handle_progress(&objects, seen, memory);
-        let mut waits_for = None;
-        let mut rollout = Rollout::default();
         for (at, object) in objects.iter().enumerate() {
-            let key = Key::of(object);
-            if key.kind == "Deployment" && is_blocked(memory) {
-                // Its pods would run by what somebody else has written.
-                continue;
-            }
-            let may = self.may_apply(&mut rollout, object, seen, memory, &mut waits_for);
-            if !may || !changes.apply.contains(&at) {
-                continue;
-            }
-            let Applied::As(version) = self.apply_one(&key, object, seen).await? else {
-                memory.ledger.handle_taken(key, self.now_s);
-                continue;
-            };
-            memory.ledger.handle_applied(object, version);
-            if key.kind == "ConfigMap" {
-                memory.assignment = Some(assignment.clone());
-            }
+            let is_due = changes.apply.contains(&at);
+            self.apply_next(object, is_due, pass, memory).await?;
         }
-        self.scale(valid, &gateway, &objects, seen, memory).await?;
+        self.scale(&objects, pass, memory).await?;
+        if pass.is_blocked(memory) {
+            // What is not wanted by it may be what runs.
+            return Ok(());
+        }
         for key in changes.delete {
-            self.writes
-                .delete(&key)
-                .await
-                .map_err(api("delete what is not wanted any more"))?;
-            memory.ledger.handle_deleted(&key);
+            self.delete_one(&key, pass, memory).await?;
         }
-        Ok(waits_for)
+        Ok(())
+    }
+
+    async fn apply_next(
+        &self,
+        object: &Value,
+        is_due: bool,
+        pass: &mut Pass<'_>,
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
+        let key = Key::of(object);
+        if key.kind == "Deployment" && pass.is_blocked(memory) {
+            return Ok(());
+        }
+        if key.kind == "HorizontalPodAutoscaler" && pass.is_gateway_anothers(memory) {
+            // It would scale what is somebody else's.
+            if pass.seen.there.contains_key(&key) {
+                self.delete_one(&key, pass, memory).await?;
+            }
+            return Ok(());
+        }
+        let may = self.may_apply(object, pass, memory);
+        if !may || !is_due {
+            return Ok(());
+        }
+        let applied = self.apply_one(&key, object, pass.seen).await;
+        let Some(applied) = pass.refusals.handle(&key.to_string(), applied)? else {
+            pass.has_no_file |= key.kind == "ConfigMap";
+            if key.kind == "Deployment" {
+                let uid = self.feed.uid().unwrap_or_default();
+                self.context
+                    .fleet(|fleet| fleet.handle_refused(&uid, self.now_s));
+            }
+            return Ok(());
+        };
+        let Applied::As(standing) = applied else {
+            memory.ledger.handle_taken(key, self.now_s);
+            return Ok(());
+        };
+        memory.ledger.handle_applied(object, standing);
+        if key.kind == "ConfigMap" {
+            let before = pass.in_force.as_ref();
+            if before != Some(pass.assignment) {
+                memory.handover.handle_assignment(before, pass.assignment);
+            }
+            memory.assignment = Some(pass.assignment.clone());
+        }
+        Ok(())
+    }
+
+    async fn delete_one(
+        &self,
+        key: &Key,
+        pass: &mut Pass<'_>,
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
+        let deleted = self.writes.delete(key).await;
+        let deleted = deleted.map_err(api("delete what is not wanted any more"));
+        if pass.refusals.handle(&key.to_string(), deleted)?.is_some() {
+            memory.ledger.handle_deleted(key);
+        }
+        Ok(())
     }
 
     async fn apply_one(&self, key: &Key, object: &Value, seen: &Seen) -> Result<Applied, Error> {
-        let is_ours = seen.versions.contains_key(key);
+        let doing = if key.kind == "ConfigMap" {
+            "apply the assignment"
+        } else {
+            "apply an object"
+        };
+        let is_ours = seen.there.contains_key(key);
         let applied = match (&key.kind[..], is_ours) {
             ("ConfigMap", true) => self.writes.apply(&over(object, seen), Force::Yes).await,
             ("ConfigMap", false) => self.writes.create(object).await,
@@ -86,7 +186,7 @@ impl Look<'_> {
             (_, false) => self.writes.apply(object, Force::No).await,
         };
         let source = match applied {
-            Ok(version) => return Ok(Applied::As(version)),
+            Ok(standing) => return Ok(Applied::As(standing)),
             Err(source) => source,
         };
         let may_be_anothers = match &source {
@@ -94,44 +194,45 @@ impl Look<'_> {
             kube::Error::Api(status) => !is_ours && [409, 422].contains(&status.code),
             _ => false,
         };
-        let uid = self.feed.uid().unwrap_or_default();
-        if may_be_anothers
-            && self
-                .writes
-                .is_anothers(key, &uid)
-                .await
-                .map_err(api("look whose object has a name"))?
-        {
-            return Ok(Applied::Taken);
+        if !may_be_anothers {
+            return Err(Error::Api { doing, source });
         }
-        // What was watched is behind.
-        let doing = if key.kind == "ConfigMap" {
-            "apply the assignment"
-        } else {
-            "apply an object"
-        };
-        Err(Error::Api { doing, source })
+        let found = self.writes.find(key).await;
+        let found = found.map_err(api("look whose object has a name"))?;
+        let uid = self.feed.uid().unwrap_or_default();
+        match found {
+            Some(found) if !is_owned(&found, &uid) => Ok(Applied::Taken),
+            // It is ours, and not watched: somebody has changed its labels, or what is watched is behind.
+            Some(_) if key.kind != "ConfigMap" => {
+                let applied = self.writes.apply(object, Force::Yes).await;
+                applied.map(Applied::As).map_err(api(doing))
+            }
+            Some(found) => {
+                if !is_watched(&found, object) {
+                    let labelled = self.writes.label(object).await;
+                    labelled.map_err(api("label the assignment again"))?;
+                }
+                // What it says has to be known before it is written over.
+                Err(Error::Api { doing, source })
+            }
+            None => Err(Error::Api { doing, source }),
+        }
     }
 
     /// Whether it is a workload's turn, and its feed's; others have none to wait for.
-    fn may_apply(
-        &self,
-        rollout: &mut Rollout,
-        object: &Value,
-        seen: &Seen,
-        memory: &Memory,
-        waits_for: &mut Option<String>,
-    ) -> bool {
+    fn may_apply(&self, object: &Value, pass: &mut Pass<'_>, memory: &Memory) -> bool {
         let key = Key::of(object);
         if key.kind != "Deployment" {
             return true;
         }
-        let there = there(&key, seen);
+        let there = there(&key, pass.seen);
         let wanted = made_from(object);
-        if !rollout.handle_next(there, wanted) {
+        if !pass.rollout.handle_next(there, wanted) {
             return false;
         }
-        let is_upgrade = there.is_some_and(|there| there.made_from != Some(wanted));
+        // One that does not run as it is has no clients to spare.
+        let is_upgrade =
+            there.is_some_and(|there| there.made_from != Some(wanted) && there.settled);
         if !is_upgrade || memory.is_asked {
             return true;
         }
@@ -141,7 +242,7 @@ impl Look<'_> {
         match self.context.fleet(wish) {
             Ok(()) => true,
             Err(other) => {
-                *waits_for = Some(other);
+                pass.waits_for = Some(other);
                 false
             }
         }
@@ -174,16 +275,16 @@ impl Look<'_> {
     /// Says how many gateways there are, where no autoscaler does.
     async fn scale(
         &self,
-        valid: &ValidFeed,
-        gateway: &Key,
         objects: &[Value],
-        seen: &Seen,
+        pass: &mut Pass<'_>,
         memory: &mut Memory,
     ) -> Result<(), Error> {
-        let Replicas::Fixed(replicas) = valid.gateway.replicas else {
+        let Replicas::Fixed(replicas) = pass.valid.gateway.replicas else {
             return Ok(());
         };
-        if is_blocked(memory) || memory.ledger.taken().any(|key| key == gateway) {
+        let (gateway, seen) = (pass.gateway.clone(), pass.seen);
+        let is_there = seen.there.contains_key(&gateway) || memory.ledger.is_known(&gateway);
+        if pass.is_blocked(memory) || pass.is_gateway_anothers(memory) || !is_there {
             return Ok(());
         }
         let mut deployments = seen.deployments.iter();
@@ -196,21 +297,20 @@ impl Look<'_> {
             self.mark_gateways(seen, memory).await?;
         }
         let scaled = self.writes.scale(&gateway.name, replicas).await;
-        let version = scaled.map_err(api("say how many gateways there are"))?;
-        if let Some(object) = objects.iter().find(|object| Key::of(object) == *gateway) {
-            memory.ledger.handle_applied(object, version);
+        let scaled = scaled.map_err(api("say how many gateways there are"));
+        let standing = pass.refusals.handle(&gateway.to_string(), scaled)?;
+        let object = objects.iter().find(|object| Key::of(object) == gateway);
+        if let (Some(object), Some(standing)) = (object, standing) {
+            memory.ledger.handle_scaled(object, &standing);
         }
         Ok(())
     }
 
     /// Pods that run are told of another assignment: their kubelet reads it at once then, and within minutes otherwise.
-    pub(super) async fn refresh_files(
-        &self,
-        seen: &Seen,
-        assignment: &Assignment,
-    ) -> Result<(), Error> {
-        let generation = assignment.generation().to_string();
-        for pod in seen
+    pub(super) async fn refresh_files(&self, pass: &mut Pass<'_>) -> Result<(), Error> {
+        let generation = pass.assignment.generation().to_string();
+        for pod in pass
+            .seen
             .pods
             .iter()
             .filter(|pod| is_of(pod, Component::Marketdata))
@@ -222,15 +322,19 @@ impl Look<'_> {
                 .writes
                 .annotate_pod(&pod.name_any(), GENERATION_ANNOTATION, &generation)
                 .await;
-            told.map_err(api("tell a pod of the assignment"))?;
+            let told = told.map_err(api("tell a pod of the assignment"));
+            let pod = format!("Pod {}", pod.name_any());
+            pass.refusals.handle(&pod, told)?;
         }
         Ok(())
     }
 }
 
-/// Whether the assignment's name is somebody else's.
-fn is_blocked(memory: &Memory) -> bool {
-    memory.ledger.taken().any(|key| key.kind == "ConfigMap")
+/// Whether it has the labels by which what is wanted is watched.
+fn is_watched(found: &DynamicObject, wanted: &Value) -> bool {
+    let labels = wanted["metadata"]["labels"].as_object();
+    let mut labels = labels.into_iter().flatten();
+    labels.all(|(key, value)| found.labels().get(key).map(String::as_str) == value.as_str())
 }
 
 /// Says on each workload what it is made from.
@@ -272,12 +376,9 @@ fn there<'a>(key: &Key, seen: &'a Seen) -> Option<There<'a>> {
 
 /// The assignment, only over the one that was gone on from: two operators at a time would write two of one number.
 fn over(object: &Value, seen: &Seen) -> Value {
-    let key = Key::of(object);
-    let mut maps = seen.config_maps.iter();
-    let there = maps.find(|map| map.name_any() == key.name);
     let mut object = object.clone();
-    if let Some(version) = there.and_then(|there| there.resource_version()) {
-        object["metadata"]["resourceVersion"] = Value::String(version);
+    if let Some(there) = seen.there.get(&Key::of(&object)) {
+        object["metadata"]["resourceVersion"] = Value::String(there.version.to_string());
     }
     object
 }

@@ -12,11 +12,8 @@ use wire::api::FeedReport;
 
 use crate::build::names::{ADMIN_PORT, CONNECTIONS_METRIC};
 
-/// How long a gateway is waited for that says what it hears.
-const FEED_MAX: Duration = Duration::from_secs(3);
-
-/// How long others are waited for: there are many of them, and what they say matters less.
-const OTHERS_MAX: Duration = Duration::from_secs(1);
+/// How long a pod is waited for: few feeds are looked at at one time, and one whose pods do not answer holds up others.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
 
 /// The largest answer that is taken: 10,000 instruments of some 500 bytes.
 const BODY_MAX: usize = 16 << 20;
@@ -57,22 +54,22 @@ pub struct HttpAsk;
 #[async_trait]
 impl Ask for HttpAsk {
     async fn feed(&self, address: &str) -> Option<FeedReport> {
-        let body = get(address, "/admin/feed", FEED_MAX).await?;
+        let body = get(address, "/admin/feed", ANSWER_MAX).await?;
         understood(address, serde_json::from_slice(&body))
     }
 
     async fn shard(&self, address: &str) -> Option<ShardAnswer> {
-        let body = get(address, "/admin/shard", OTHERS_MAX).await?;
+        let body = get(address, "/admin/shard", ANSWER_MAX).await?;
         understood(address, serde_json::from_slice(&body))
     }
 
     async fn connections(&self, address: &str) -> Option<u64> {
-        let body = get(address, "/metrics", OTHERS_MAX).await?;
+        let body = get(address, "/metrics", ANSWER_MAX).await?;
         gauge(&String::from_utf8_lossy(&body), CONNECTIONS_METRIC)
     }
 
     async fn bus_ready(&self, address: &str) -> Option<bool> {
-        let body = get(address, "/metrics", OTHERS_MAX).await?;
+        let body = get(address, "/metrics", ANSWER_MAX).await?;
         gauge(&String::from_utf8_lossy(&body), BUS_METRIC).map(|ready| ready > 0)
     }
 }

@@ -4,25 +4,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Client, Resource};
 use runtime::backoff::{self, Backoff};
 use runtime::lock::lock;
 use wire::{Assignment, AssignmentError};
 
 use super::ask::Ask;
 use super::costs::Costs;
+use super::deletion::Going;
 use super::fleet::Fleet;
-use super::ledger::Ledger;
+use super::handover::Handover;
+use super::ledger::{Ledger, Linger};
 use super::owners::Owners;
 use super::reconcile::Ended;
+use super::slow::Slow;
 use super::stores::Stores;
 use super::writes::Writes;
 use crate::build::Release;
 use crate::build::names::FIELD_MANAGER;
 use crate::metrics::{Metrics, Outcome};
-use crate::spec::MarketFeed;
 use crate::status::{Patience, State, Transition};
+
+/// Gives Unix seconds.
+type Clock = Box<dyn Fn() -> i64 + Send + Sync>;
 
 /// What a look at a feed needs, and what is remembered from one to the next.
 pub struct Context {
@@ -30,7 +36,8 @@ pub struct Context {
     pub(super) release: Release,
     pub(super) stores: Stores,
     pub(super) ask: Arc<dyn Ask>,
-    pub(super) linger: Duration,
+    linger: (Duration, Duration),
+    clock: Clock,
     metrics: Metrics,
     recorder: Recorder,
     /// By the feed's UID. While a feed is looked at, its own is out of it.
@@ -53,6 +60,12 @@ pub(super) struct Memory {
     pub(super) owners: Owners,
     /// Which of the pods go first when there are to be fewer.
     pub(super) costs: Costs,
+    /// Whether shards that are not wanted any more have nothing left.
+    pub(super) handover: Handover,
+    /// How far its deletion is, if it is deleted.
+    pub(super) going: Going,
+    /// Which gateways did not answer.
+    pub(super) slow: Slow,
     /// What was last said of whether it is ready.
     ready: Option<State>,
     /// Pauses after looks that failed.
@@ -69,6 +82,9 @@ impl Memory {
             is_asked: false,
             owners: Owners::default(),
             costs: Costs::default(),
+            handover: Handover::default(),
+            going: Going::default(),
+            slow: Slow::default(),
             ready: None,
             backoff: Backoff::new(PAUSES, fastrand::Rng::new()),
         }
@@ -103,9 +119,12 @@ const PAUSES: backoff::Options = backoff::Options {
     cap: Duration::from_secs(120),
 };
 
-/// How long a shard that is not wanted any more goes on: until the others have heard of what was its own, connected to its
-/// venues, and taken it over.
+/// How long a shard that is not wanted any more goes on at least: until the others have heard of what was its own, connected to
+/// its venues, and taken it over.
 const LINGER: Duration = Duration::from_secs(30);
+
+/// And at most, where they do not, or nobody can tell.
+const LINGER_MAX: Duration = Duration::from_secs(600);
 
 /// The longest note of an event that the API server takes, in bytes.
 const EVENT_NOTE_MAX: usize = 1_024;
@@ -132,16 +151,25 @@ impl Context {
             release,
             stores,
             ask,
-            linger: LINGER,
+            linger: (LINGER, LINGER_MAX),
+            clock: Box::new(|| k8s_openapi::jiff::Timestamp::now().as_second()),
             memories: Mutex::default(),
             fleet: Mutex::default(),
         }
     }
 
-    /// With another time for which a shard that is not wanted any more goes on.
+    /// With other times for which a shard that is not wanted any more goes on, at least and at most.
     #[must_use]
-    pub fn with_linger(self, linger: Duration) -> Self {
+    pub fn with_linger(self, min: Duration, max: Duration) -> Self {
+        let linger = (min, max);
         Self { linger, ..self }
+    }
+
+    /// With another clock, which gives Unix seconds.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
+        let clock = Box::new(clock);
+        Self { clock, ..self }
     }
 
     /// With metrics that somebody shows.
@@ -159,6 +187,20 @@ impl Context {
         };
         let recorder = Recorder::new(self.client.clone(), reporter);
         Self { recorder, ..self }
+    }
+
+    /// Now, in Unix seconds.
+    pub(super) fn now_s(&self) -> i64 {
+        (self.clock)()
+    }
+
+    pub(super) fn linger(&self, is_over: bool) -> Linger {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        Linger {
+            min_s: seconds(self.linger.0),
+            max_s: seconds(self.linger.1),
+            is_over,
+        }
     }
 
     pub(super) fn writes<'a>(&'a self, namespace: &'a str) -> Writes<'a> {
@@ -186,7 +228,7 @@ impl Context {
     }
 
     /// Makes an event of a transition. One that the API server does not take is not missed: the condition says the same.
-    pub(super) async fn tell(&self, feed: &MarketFeed, transition: Transition) {
+    pub(super) async fn tell(&self, feed: &ObjectReference, transition: Transition) {
         let Transition {
             kind,
             reason,
@@ -205,8 +247,7 @@ impl Context {
             secondary: None,
         };
         self.metrics.handle_write("Event", "create");
-        let regarding = feed.object_ref(&());
-        if let Err(error) = self.recorder.publish(&event, &regarding).await {
+        if let Err(error) = self.recorder.publish(&event, feed).await {
             tracing::debug!(%error, "an event was not taken");
         }
     }

@@ -8,11 +8,15 @@ use super::ledger::Key;
 /// Keeps a MarketFeed until what it has on the bus is removed.
 pub const FINALIZER: &str = "marketfeed.dev/purge";
 
-/// How long all of it may take, in seconds; the pods' own grace and the Job's 60 s are within.
+/// How long all of it may take, in seconds, since this process looks at it; the pods' own grace and the Job's 60 s are within.
 pub const PATIENCE_S: i64 = 240;
 
 /// How long is waited for the pods that publish, in seconds: a node that is lost keeps theirs for minutes.
 pub const PODS_MAX_S: i64 = 120;
+
+/// How long no pod that publishes is to be seen before what is on the bus is removed, in seconds: pods are made a moment after
+/// their Deployment, also of one that is deleted meanwhile.
+pub const QUIET_S: i64 = 5;
 
 /// What is there of a feed that is being deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,9 +78,48 @@ pub enum Step {
     Release(Option<String>),
 }
 
-/// The next step of a feed that is deleted since so many seconds, of which the streams are to be removed or not.
-#[must_use]
-pub fn poll(remains: &Remains, is_purged: bool, since_s: i64) -> Step {
+/// How far the deletion of a feed is. Not since when it is deleted: nobody may have looked at it for longer than all of it may
+/// take.
+#[derive(Debug, Clone, Default)]
+pub struct Going {
+    /// When it was looked at first, in Unix seconds.
+    since_s: Option<i64>,
+    /// Since when no pod that publishes is seen.
+    quiet_since_s: Option<i64>,
+    /// Whether it was looked, beside what is watched, what was made of it.
+    is_listed: bool,
+}
+
+impl Going {
+    /// Whether it is to be looked what was made of it: what was made a moment ago may not be watched yet. Where that cannot be
+    /// told, it goes on without.
+    pub fn poll_listing(&mut self, now_s: i64) -> bool {
+        let since_s = *self.since_s.get_or_insert(now_s);
+        !self.is_listed && now_s.saturating_sub(since_s) < PODS_MAX_S
+    }
+
+    /// It was looked.
+    pub const fn handle_listed(&mut self) {
+        self.is_listed = true;
+    }
+
+    /// The next step of a feed that is deleted, of which the streams are to be removed or not.
+    #[must_use]
+    pub fn poll(&mut self, remains: &Remains, is_purged: bool, now_s: i64) -> Step {
+        let since_s = *self.since_s.get_or_insert(now_s);
+        if remains.publishers > 0 {
+            self.quiet_since_s = None;
+        }
+        let quiet_since_s = match remains.publishers {
+            0 => *self.quiet_since_s.get_or_insert(now_s),
+            _ => now_s,
+        };
+        let for_s = |since_s: i64| now_s.saturating_sub(since_s);
+        step(remains, is_purged, for_s(since_s), for_s(quiet_since_s))
+    }
+}
+
+fn step(remains: &Remains, is_purged: bool, since_s: i64, quiet_s: i64) -> Step {
     if !is_purged {
         // What else there is has an owner, and goes with it.
         return Step::Release(None);
@@ -95,7 +138,7 @@ pub fn poll(remains: &Remains, is_purged: bool, since_s: i64) -> Step {
             Step::Release(Some(format!("its streams may be left on NATS: {why}")))
         }
         Some(Purge::Running) => Step::Wait,
-        None if remains.publishers > 0 && since_s < PODS_MAX_S => Step::Wait,
+        None if quiet_s < QUIET_S && since_s < PODS_MAX_S => Step::Wait,
         None => Step::Purge,
     }
 }
@@ -120,15 +163,34 @@ mod tests {
             publishers: 2,
             purge: None,
         };
-        assert_eq!(poll(&remains, true, 0), Step::Delete(vec![key()]));
+        let mut going = Going::default();
+        assert!(going.poll_listing(1_000));
+        going.handle_listed();
+        assert!(!going.poll_listing(1_000));
+        let mut poll = |remains: &Remains, now_s| going.poll(remains, true, now_s);
+        // Nobody looked at it before, however long it is deleted.
+        assert_eq!(poll(&remains, 1_000), Step::Delete(vec![key()]));
         remains.workloads.clear();
-        assert_eq!(poll(&remains, true, 5), Step::Wait);
+        assert_eq!(poll(&remains, 1_005), Step::Wait);
         remains.publishers = 0;
-        assert_eq!(poll(&remains, true, 30), Step::Purge);
+        assert_eq!(poll(&remains, 1_030), Step::Wait);
+        // One that was made late.
+        remains.publishers = 1;
+        assert_eq!(poll(&remains, 1_034), Step::Wait);
+        remains.publishers = 0;
+        assert_eq!(poll(&remains, 1_036), Step::Wait);
+        assert_eq!(poll(&remains, 1_036 + QUIET_S - 1), Step::Wait);
+        assert_eq!(poll(&remains, 1_036 + QUIET_S), Step::Purge);
         remains.purge = Some(Purge::Running);
-        assert_eq!(poll(&remains, true, 31), Step::Wait);
+        assert_eq!(poll(&remains, 1_051), Step::Wait);
         remains.purge = Some(Purge::Done);
-        assert_eq!(poll(&remains, true, 32), Step::Release(None));
+        assert_eq!(poll(&remains, 1_052), Step::Release(None));
+    }
+
+    fn poll(remains: &Remains, is_purged: bool, since_s: i64) -> Step {
+        let mut going = Going::default();
+        let _ = going.poll(&Remains::default(), true, 1_000);
+        going.poll(remains, is_purged, 1_000 + since_s)
     }
 
     #[test]
@@ -164,6 +226,10 @@ mod tests {
         };
         assert!(words.contains("no rights"));
         assert_eq!(poll(&kept, false, 0), Step::Release(None));
+        // Nor is it asked for ever what was made.
+        let mut going = Going::default();
+        assert!(going.poll_listing(0) && going.poll_listing(PODS_MAX_S - 1));
+        assert!(!going.poll_listing(PODS_MAX_S));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use kube::ResourceExt;
 
-use super::context::Error;
-use super::deletion::{self, FINALIZER, Step};
+use super::context::{Error, Memory};
+use super::deletion::{FINALIZER, Step};
 use super::pods::remains;
 use super::reconcile::{Ended, Look, Next, api, release};
 use super::writes::Force;
@@ -12,7 +12,7 @@ use crate::validate::validate;
 
 impl Look<'_> {
     /// Nothing is remembered of one that is let go.
-    pub(super) async fn delete(&self) -> Result<Ended, Error> {
+    pub(super) async fn delete(&self, memory: &mut Memory) -> Result<Ended, Error> {
         let meta = &self.feed.metadata;
         let mut finalizers = self.feed.finalizers().iter();
         if !finalizers.any(|finalizer| finalizer == FINALIZER) {
@@ -22,16 +22,14 @@ impl Look<'_> {
             let left = "it cannot be told what it has on NATS";
             return release(&self.writes, meta, Some(left)).await;
         };
-        let remains = remains(&valid.identity, &self.context.stores.of(&valid.identity));
-        let since = meta
-            .deletion_timestamp
-            .as_ref()
-            .map_or(self.now_s, |since| since.0.as_second());
-        match deletion::poll(
-            &remains,
-            valid.is_purged(),
-            self.now_s.saturating_sub(since),
-        ) {
+        let identity = &valid.identity;
+        let mut remains = remains(identity, &self.context.stores.of(identity));
+        if valid.is_purged() && memory.going.poll_listing(self.now_s) {
+            let made = self.writes.deployments(&identity.name, &identity.uid).await;
+            remains.workloads = made.map_err(api("look what was made of it"))?;
+            memory.going.handle_listed();
+        }
+        match memory.going.poll(&remains, valid.is_purged(), self.now_s) {
             Step::Delete(keys) => {
                 for key in keys {
                     self.writes

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::standing::Standing;
+
 /// An object of a feed's: its kind and its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
@@ -14,10 +16,6 @@ pub struct Key {
     /// Within the feed's namespace.
     pub name: String,
 }
-
-/// Which state of an object something is said of. It rises with every change of what is wanted of it: its generation, or
-/// where it has none its resource version.
-pub type Version = u64;
 
 /// What was applied of a feed since this process looks after it. Not more than that: after a start everything is applied
 /// once, which changes nothing where nothing has changed.
@@ -43,10 +41,26 @@ const CEASE_TO_BE_WANTED: [&str; 4] = [
 /// object is gone.
 pub const TAKEN_FOR_S: i64 = 60;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Applied {
+    /// Of what was wanted.
     hash: u64,
-    version: Version,
+    /// How the object stood then.
+    version: u64,
+    content: u64,
+    marks: u64,
+    uid: String,
+}
+
+/// How long workloads go on that are not wanted any more, in seconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Linger {
+    /// At least.
+    pub min_s: i64,
+    /// And until what they had is taken over, but so long at most.
+    pub max_s: i64,
+    /// Whether it is.
+    pub is_over: bool,
 }
 
 /// What is to be done.
@@ -78,15 +92,15 @@ impl Key {
 }
 
 impl Ledger {
-    /// What is to be done, where these are wanted and those are there. Workloads that are not wanted any more go on for
-    /// `linger_s`: what a shard had is taken over from it before it goes.
+    /// What is to be done, where these are wanted and those are there. Workloads that are not wanted any more linger: what a
+    /// shard had is taken over from it before it goes.
     #[must_use]
     pub fn poll_changes(
         &mut self,
         wanted: &[Value],
-        there: &BTreeMap<Key, Version>,
+        there: &BTreeMap<Key, Standing>,
         now_s: i64,
-        linger_s: i64,
+        linger: Linger,
     ) -> Changes {
         let keys: Vec<Key> = wanted.iter().map(Key::of).collect();
         self.taken_s
@@ -101,9 +115,8 @@ impl Ledger {
                 return false;
             }
             match (self.applied.get(key), there.get(key)) {
-                // Somebody has changed it since.
-                (Some(applied), Some(version)) => {
-                    applied.hash != hash(&wanted[*at]) || *version > applied.version
+                (Some(applied), Some(standing)) => {
+                    applied.hash != hash(&wanted[*at]) || applied.is_changed(&wanted[*at], standing)
                 }
                 // It was not applied by this process yet, or somebody has removed it.
                 (None, _) | (Some(_), None) => true,
@@ -118,22 +131,52 @@ impl Ledger {
         for key in unwanted {
             let since_s = *self.unwanted_s.entry(key.clone()).or_insert(now_s);
             let lingers = ["Deployment", "PodDisruptionBudget"].contains(&&key.kind[..]);
-            if !lingers || now_s.saturating_sub(since_s) >= linger_s {
+            let for_s = now_s.saturating_sub(since_s);
+            let is_over = for_s >= linger.max_s || (for_s >= linger.min_s && linger.is_over);
+            if !lingers || is_over {
                 delete.push(key.clone());
             }
         }
         Changes { apply, delete }
     }
 
-    /// It was applied, and is of that version now.
-    pub fn handle_applied(&mut self, wanted: &Value, version: Version) {
+    /// It was applied, and stands so now.
+    pub fn handle_applied(&mut self, wanted: &Value, standing: Standing) {
         let applied = Applied {
             hash: hash(wanted),
-            version,
+            version: standing.version,
+            content: standing.content,
+            marks: standing.marks(wanted),
+            uid: standing.uid,
         };
         let key = Key::of(wanted);
         self.taken_s.remove(&key);
         self.applied.insert(key, applied);
+    }
+
+    /// Only its number of pods was applied, one generation later if at all, and it stands so now. Whatever else is wanted of it
+    /// was not: it may have been held back.
+    pub fn handle_scaled(&mut self, wanted: &Value, standing: &Standing) {
+        let Some(applied) = self.applied.get_mut(&Key::of(wanted)) else {
+            return;
+        };
+        let is_ours = standing.content <= applied.content.saturating_add(1);
+        if is_ours && applied.marks == standing.marks(wanted) {
+            (applied.version, applied.content) = (standing.version, standing.content);
+        }
+    }
+
+    /// Whether it was applied.
+    #[must_use]
+    pub fn is_known(&self, key: &Key) -> bool {
+        self.applied.contains_key(key)
+    }
+
+    /// Whether it is the object that was applied, by its UID; whoever it says that it belongs to.
+    #[must_use]
+    pub fn is_applied(&self, key: &Key, uid: &str) -> bool {
+        let applied = self.applied.get(key);
+        applied.is_some_and(|applied| !uid.is_empty() && applied.uid == uid)
     }
 
     /// It was not applied: somebody else's object has its name.
@@ -153,6 +196,14 @@ impl Ledger {
     }
 }
 
+impl Applied {
+    /// Whether somebody has changed it since. What is watched may be behind.
+    fn is_changed(&self, wanted: &Value, there: &Standing) -> bool {
+        let is_same = self.content == there.content && self.marks == there.marks(wanted);
+        there.version >= self.version && !is_same
+    }
+}
+
 /// FNV-1a, 64 bits: of every release the same for the same object, since it is written into objects too.
 #[must_use]
 pub fn hash(wanted: &Value) -> u64 {
@@ -163,115 +214,4 @@ pub fn hash(wanted: &Value) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn object(name: &str, says: u32) -> Value {
-        json!({ "kind": "Deployment", "metadata": { "name": name }, "spec": { "says": says } })
-    }
-
-    fn there(of: &[(&str, Version)]) -> BTreeMap<Key, Version> {
-        let key = |name: &str| Key {
-            kind: "Deployment".to_owned(),
-            name: name.to_owned(),
-        };
-        of.iter()
-            .map(|(name, version)| (key(name), *version))
-            .collect()
-    }
-
-    #[track_caller]
-    fn check(
-        ledger: &mut Ledger,
-        wanted: &[Value],
-        of: &[(&str, Version)],
-        apply: &[usize],
-        delete: &[&str],
-    ) {
-        let changes = ledger.poll_changes(wanted, &there(of), 100, 0);
-        assert_eq!(changes.apply, apply);
-        let names: Vec<&str> = changes.delete.iter().map(|key| &key.name[..]).collect();
-        assert_eq!(names, delete);
-    }
-
-    #[test]
-    fn what_is_as_it_was_applied_is_left_alone() {
-        let mut ledger = Ledger::default();
-        let wanted = [object("a", 1), object("b", 1)];
-        // After a start, all of it once, whatever is there.
-        check(&mut ledger, &wanted, &[("a", 7)], &[0, 1], &[]);
-        ledger.handle_applied(&wanted[0], 7);
-        ledger.handle_applied(&wanted[1], 1);
-        check(&mut ledger, &wanted, &[("a", 7), ("b", 1)], &[], &[]);
-        // What is watched may be behind.
-        check(&mut ledger, &wanted, &[("a", 6), ("b", 1)], &[], &[]);
-    }
-
-    #[test]
-    fn what_is_wanted_otherwise_or_was_changed_or_removed_is_applied() {
-        let mut ledger = Ledger::default();
-        ledger.handle_applied(&object("a", 1), 7);
-        check(&mut ledger, &[object("a", 2)], &[("a", 7)], &[0], &[]);
-        check(&mut ledger, &[object("a", 1)], &[("a", 8)], &[0], &[]);
-        check(&mut ledger, &[object("a", 1)], &[], &[0], &[]);
-        check(
-            &mut ledger,
-            &[object("a", 1)],
-            &[("a", 7), ("old", 3)],
-            &[],
-            &["old"],
-        );
-        ledger.handle_deleted(&Key::of(&object("a", 1)));
-        check(&mut ledger, &[object("a", 1)], &[("a", 7)], &[0], &[]);
-    }
-
-    #[test]
-    fn a_name_that_is_taken_is_tried_again_later() {
-        let mut ledger = Ledger::default();
-        let wanted = [object("a", 1)];
-        let at = |ledger: &mut Ledger, of: &[(&str, Version)], now_s| {
-            ledger.poll_changes(&wanted, &there(of), now_s, 0).apply
-        };
-        assert_eq!(at(&mut ledger, &[], 100), [0]);
-        ledger.handle_taken(Key::of(&wanted[0]), 100);
-        assert!(at(&mut ledger, &[], 100 + TAKEN_FOR_S - 1).is_empty());
-        assert_eq!(ledger.taken().count(), 1);
-        assert_eq!(at(&mut ledger, &[], 100 + TAKEN_FOR_S), [0]);
-        ledger.handle_applied(&wanted[0], 1);
-        assert_eq!(ledger.taken().count(), 0);
-        // What is not wanted any more, or is there and ours, is not taken.
-        ledger.handle_taken(Key::of(&wanted[0]), 200);
-        assert_eq!(at(&mut ledger, &[("a", 1)], 201), [0]);
-        assert_eq!(ledger.taken().count(), 0);
-        ledger.handle_taken(Key::of(&wanted[0]), 200);
-        let _ = ledger.poll_changes(&[], &there(&[]), 201, 0);
-        assert_eq!(ledger.taken().count(), 0);
-    }
-
-    #[test]
-    fn a_workload_that_is_not_wanted_lingers() {
-        let mut ledger = Ledger::default();
-        let of = |kind: &str| Key {
-            kind: kind.to_owned(),
-            name: "a".to_owned(),
-        };
-        let policy = of("NetworkPolicy");
-        let mut found = there(&[("old", 3)]);
-        found.insert(policy.clone(), 1);
-        found.insert(of("ConfigMap"), 1);
-        found.insert(of("Service"), 1);
-        let mut at = |found: &BTreeMap<Key, Version>, now_s| {
-            ledger.poll_changes(&[], found, now_s, 30).delete
-        };
-        assert_eq!(at(&found, 100), std::slice::from_ref(&policy));
-        found.remove(&policy);
-        assert_eq!(at(&found, 129), []);
-        assert_eq!(at(&found, 130).len(), 1);
-        // It is wanted again for a while: its time begins anew.
-        let wanted = [object("old", 1)];
-        let _ = ledger.poll_changes(&wanted, &found, 131, 30);
-        assert_eq!(ledger.poll_changes(&[], &found, 140, 30).delete, []);
-    }
-}
+mod tests;

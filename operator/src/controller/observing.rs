@@ -17,9 +17,6 @@ use crate::build::names::{self, Component, DELETION_COST_ANNOTATION};
 use crate::status::{self, Observed, Scaling, Trouble, Workload};
 use crate::validate::Replicas;
 
-/// Gateways that are asked until one answers.
-const ASKED_MAX: usize = 2;
-
 impl Look<'_> {
     pub(super) async fn observe(
         &self,
@@ -66,7 +63,7 @@ impl Look<'_> {
             Replicas::Fixed(_) => None,
         };
         let (mut report, mut bus_ready) = (None, None);
-        if let Some((address, heard)) = self.heard(seen).await {
+        if let Some((address, heard)) = self.heard(seen, memory).await {
             let epochs = status::epochs(&heard, assignment);
             self.ask_owners(&epochs, seen, memory).await;
             if !status::is_anything_heard(&heard, assignment) {
@@ -74,9 +71,14 @@ impl Look<'_> {
             }
             report = Some(heard);
         }
+        let shards: Vec<Workload> = shards.collect();
+        let settled = shards.iter().all(|shard| shard.settled);
+        memory
+            .handover
+            .handle_heard(report.as_ref(), assignment, settled);
         Observed {
             gateway: workload(&names::component(identity, Component::Gateway), replicas),
-            shards: shards.collect(),
+            shards,
             scaling,
             report,
             bus_ready,
@@ -86,14 +88,21 @@ impl Look<'_> {
         }
     }
 
-    /// What the first gateway hears that answers.
-    async fn heard(&self, seen: &Seen) -> Option<(String, FeedReport)> {
-        for address in gateways(&seen.pods).into_iter().take(ASKED_MAX) {
-            if let Some(report) = self.context.ask.feed(&address).await {
-                return Some((address, report));
-            }
+    /// What the first gateway hears that answers, of some that are asked at the same time.
+    async fn heard(&self, seen: &Seen, memory: &mut Memory) -> Option<(String, FeedReport)> {
+        let asked = memory.slow.poll_asked(gateways(&seen.pods), self.now_s);
+        let answers = asked.into_iter().map(async |address| {
+            let report = self.context.ask.feed(&address).await;
+            (address, report)
+        });
+        let mut first = None;
+        for (address, report) in join_all(answers).await {
+            memory
+                .slow
+                .handle_answer(&address, report.is_some(), self.now_s);
+            first = first.or_else(|| Some((address, report?)));
         }
-        None
+        first
     }
 
     /// Asks the pods of shards that are heard under an epoch of which it is not known whose it is.

@@ -17,7 +17,7 @@ pub(super) fn remains(identity: &Identity, seen: &Seen) -> Remains {
     let purge = names::component(identity, Component::Purge);
     Remains {
         workloads: seen
-            .versions
+            .there
             .keys()
             .filter(|key| key.kind == "Deployment")
             .cloned()

@@ -1,11 +1,14 @@
 //! One feed, from what is wanted to what is said of it: validate, plan, build, apply, observe, say.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::ResourceExt;
+use kube::core::DynamicObject;
 use kube::core::error_boundary::InvalidObject;
+use kube::{Resource, ResourceExt};
 use tokio::time::Instant;
 use wire::Assignment;
 
+use super::applying::Pass;
 use super::context::{Context, Error, Memory};
 use super::deletion::FINALIZER;
 use super::stores::Seen;
@@ -55,10 +58,10 @@ pub async fn reconcile(feed: &MarketFeed, context: &Context) -> Result<Next, Err
         feed,
         context,
         writes: context.writes(feed.metadata.namespace.as_deref().unwrap_or_default()),
-        now_s: now_s(),
+        now_s: context.now_s(),
     };
     let ended = if feed.metadata.deletion_timestamp.is_some() {
-        look.delete().await
+        look.delete(&mut memory).await
     } else {
         look.keep(&mut memory).await
     };
@@ -88,7 +91,7 @@ pub async fn undecodable(invalid: &InvalidObject, context: &Context) -> Result<(
         let left = "it cannot be read, and so it cannot be told what it has on NATS";
         release(&writes, meta, Some(left)).await
     } else {
-        tell(invalid, &writes, &mut memory).await
+        tell(invalid, context, &writes, &mut memory).await
     };
     context.handle_look(&ended, started.elapsed());
     if matches!(ended, Ok(Ended::Gone)) {
@@ -100,30 +103,57 @@ pub async fn undecodable(invalid: &InvalidObject, context: &Context) -> Result<(
     ended.map(|_| ())
 }
 
+/// What was said of it is asked for: it cannot be read from what is watched. It is asked once for each thing that is wrong.
 async fn tell(
     invalid: &InvalidObject,
+    context: &Context,
     writes: &Writes<'_>,
     memory: &mut Memory,
 ) -> Result<Ended, Error> {
-    if memory.undecodable.as_ref() != Some(&invalid.error) {
-        let generation = invalid.metadata.generation.unwrap_or_default();
-        let said = status::undecodable(&invalid.error, generation, now_s());
-        let name = invalid.metadata.name.as_deref().unwrap_or_default();
+    if memory.undecodable.as_ref() == Some(&invalid.error) {
+        return Ok(Ended::Refused);
+    }
+    let meta = &invalid.metadata;
+    let name = meta.name.as_deref().unwrap_or_default();
+    let found = writes.find_feed(name).await;
+    let found = found.map_err(api("look what was said of it"))?;
+    let before = found.and_then(|found| said_of(&found));
+    let said = Said {
+        status: before.as_ref(),
+        generation: meta.generation.unwrap_or_default(),
+        version: None,
+    };
+    let status = status::undecodable(&invalid.error, &said, context.now_s());
+    let conditions = before.as_ref().map(|before| &before.conditions);
+    if conditions != Some(&status.conditions) {
         writes
-            .status_of_unreadable(name, &said)
+            .status_of_unreadable(name, &status)
             .await
             .map_err(api("say that it cannot be read"))?;
-        memory.undecodable = Some(invalid.error.clone());
+        let before = conditions.map_or(&[][..], |before| &before[..]);
+        let feed = ObjectReference {
+            api_version: Some(MarketFeed::api_version(&()).into_owned()),
+            kind: Some(MarketFeed::kind(&()).into_owned()),
+            name: meta.name.clone(),
+            namespace: meta.namespace.clone(),
+            uid: meta.uid.clone(),
+            ..ObjectReference::default()
+        };
+        for transition in transitions(before, &status.conditions) {
+            context.tell(&feed, transition).await;
+        }
     }
+    memory.undecodable = Some(invalid.error.clone());
     Ok(Ended::Refused)
+}
+
+/// The status of an object whose spec cannot be read, if that can be.
+fn said_of(found: &DynamicObject) -> Option<MarketFeedStatus> {
+    serde_json::from_value(found.data.get("status")?.clone()).ok()
 }
 
 pub(super) fn api(doing: &'static str) -> impl FnOnce(kube::Error) -> Error {
     move |source| Error::Api { doing, source }
-}
-
-fn now_s() -> i64 {
-    k8s_openapi::jiff::Timestamp::now().as_second()
 }
 
 /// One look at a feed.
@@ -137,6 +167,7 @@ pub(super) struct Look<'a> {
 impl Look<'_> {
     async fn keep(&self, memory: &mut Memory) -> Result<Ended, Error> {
         let said = self.said();
+        memory.undecodable = None;
         memory.is_asked |= self.is_changed();
         let valid = match validate(self.feed) {
             Ok(valid) => valid,
@@ -147,7 +178,8 @@ impl Look<'_> {
             }
         };
         hold(&self.writes, &self.feed.metadata, valid.is_purged()).await?;
-        let seen = self.context.stores.of(&valid.identity);
+        let mut seen = self.context.stores.of(&valid.identity);
+        seen.adopt(|key, uid| memory.ledger.is_applied(key, uid));
         if !seen.leftovers.is_empty() {
             let mut leftovers: Vec<String> =
                 seen.leftovers.iter().map(ToString::to_string).collect();
@@ -156,14 +188,15 @@ impl Look<'_> {
             self.say(&waiting, memory).await?;
             return Ok(Ended::Again(Next::Soon));
         }
-        let assignment = self.plan(&valid, &seen, memory)?;
+        let in_force = in_force(&valid, &seen, memory);
+        let assignment = self.plan(&valid, in_force.as_ref())?;
         let objects = build(&valid, &assignment, &self.context.release).to_json()?;
-        let waits_for = self
-            .apply(&valid, objects, &seen, &assignment, memory)
-            .await?;
-        self.refresh_files(&seen, &assignment).await?;
+        let mut pass = Pass::new(&valid, &seen, in_force, &assignment);
+        self.apply(objects, &mut pass, memory).await?;
+        self.refresh_files(&mut pass).await?;
         let mut observed = self.observe(&valid, &seen, &assignment, memory).await;
-        observed.waits_for = waits_for;
+        observed.waits_for = pass.waits_for.take();
+        observed.refused = pass.refusals.told();
         observed.taken = memory.ledger.taken().map(ToString::to_string).collect();
         let judged = status::judge(
             &valid,
@@ -175,6 +208,7 @@ impl Look<'_> {
         );
         self.say(&judged, memory).await?;
         self.mark_pods(&valid, &seen, &observed, memory).await?;
+        pass.refusals.end()?;
         Ok(Ended::Again(Next::Usual))
     }
 
@@ -187,13 +221,7 @@ impl Look<'_> {
 
     /// Goes on from the newest assignment that is known. Where none is left, its number is still above any that was: the
     /// processes and the log take no lower one.
-    fn plan(&self, valid: &ValidFeed, seen: &Seen, memory: &Memory) -> Result<Assignment, Error> {
-        let name = names::assignment(&valid.identity);
-        let map = seen.config_maps.iter().find(|map| map.name_any() == name);
-        let text = map.and_then(|map| map.data.as_ref()?.get(ASSIGNMENT_KEY));
-        let watched = text.and_then(|text| Assignment::parse(text.as_bytes()).ok());
-        let known = watched.into_iter().chain(memory.assignment.clone());
-        let newest = known.max_by_key(Assignment::generation);
+    fn plan(&self, valid: &ValidFeed, in_force: Option<&Assignment>) -> Result<Assignment, Error> {
         let said = self
             .feed
             .status
@@ -202,7 +230,7 @@ impl Look<'_> {
         let floor = said
             .and_then(|said| u64::try_from(said.generation).ok())
             .unwrap_or(0);
-        Ok(plan::assignment_above(valid, newest.as_ref(), floor)?)
+        Ok(plan::assignment_above(valid, in_force, floor)?)
     }
 
     fn said(&self) -> Said<'_> {
@@ -228,10 +256,22 @@ impl Look<'_> {
             .flat_map(|status| status.conditions.clone())
             .collect();
         for transition in transitions(&before, &status.conditions) {
-            self.context.tell(self.feed, transition).await;
+            self.context
+                .tell(&self.feed.object_ref(&()), transition)
+                .await;
         }
         Ok(())
     }
+}
+
+/// The newest assignment that is known.
+fn in_force(valid: &ValidFeed, seen: &Seen, memory: &Memory) -> Option<Assignment> {
+    let name = names::assignment(&valid.identity);
+    let map = seen.config_maps.iter().find(|map| map.name_any() == name);
+    let text = map.and_then(|map| map.data.as_ref()?.get(ASSIGNMENT_KEY));
+    let watched = text.and_then(|text| Assignment::parse(text.as_bytes()).ok());
+    let known = watched.into_iter().chain(memory.assignment.clone());
+    known.max_by_key(Assignment::generation)
 }
 
 /// A feed is kept until its streams are removed, if they are to be.

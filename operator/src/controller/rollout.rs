@@ -1,5 +1,6 @@
 // Pure: one workload at a time. An upgrade changes all of them; the gateways go first, since readers are to be the newer ones,
-// then shard after shard.
+// then shard after shard. What is not as it should be waits for none: a gateway is ready when the shards have made the streams,
+// so that shards which cannot run as they are would wait for it for ever.
 #![deny(clippy::disallowed_methods)]
 
 /// One pass over a feed's workloads, in their order.
@@ -21,8 +22,8 @@ pub struct There<'a> {
 }
 
 impl Rollout {
-    /// Whether the next one may be applied now: one that is not there yet, that does not change, or of which all before are
-    /// settled.
+    /// Whether the next one may be applied now: one that is not there yet, that does not change, that is not settled itself, or
+    /// of which all before are settled.
     pub fn handle_next(&mut self, there: Option<There<'_>>, wanted: &str) -> bool {
         let Some(There {
             made_from,
@@ -33,7 +34,7 @@ impl Rollout {
             return true;
         };
         let changes = made_from != Some(wanted);
-        let may = !(changes && self.busy);
+        let may = !(changes && self.busy && settled);
         self.busy |= changes || !settled;
         may
     }
@@ -66,10 +67,15 @@ mod tests {
         // Nothing is held up that does not change, nor what is not there.
         check(&[(Some("new"), false), (Some("new"), false)], &[true, true]);
         check(&[(Some("old"), true), (None, false)], &[true, true]);
-        // One that is broken may be mended.
+        // One that is broken may be mended, whatever there is before it; one that is well waits for that.
         check(
-            &[(Some("old"), false), (Some("old"), false)],
-            &[true, false],
+            &[
+                (Some("old"), false),
+                (Some("old"), false),
+                (Some("old"), true),
+            ],
+            &[true, true, false],
         );
+        check(&[(Some("new"), false), (Some("old"), false)], &[true, true]);
     }
 }

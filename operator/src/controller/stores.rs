@@ -16,10 +16,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Where;
-use super::ledger::{Key, Version};
+use super::ledger::Key;
+use super::standing::Standing;
 use crate::build::names::{FEED_LABEL, FIELD_MANAGER};
 use crate::spec::MarketFeed;
 use crate::validate::Identity;
@@ -130,10 +132,21 @@ pub(super) struct Seen {
     pub(super) autoscalers: Vec<Arc<HorizontalPodAutoscaler>>,
     pub(super) jobs: Vec<Arc<Job>>,
     pub(super) pods: Vec<Arc<Pod>>,
-    /// All but Jobs and pods, which are not applied again and again.
-    pub(super) versions: BTreeMap<Key, Version>,
+    /// How all but Jobs and pods stand, which are not applied again and again.
+    pub(super) there: BTreeMap<Key, Standing>,
+    /// What has the feed's labels and no feed as its owner.
+    pub(super) orphans: BTreeMap<Key, Standing>,
     /// What another feed of its name has left behind, and Kubernetes has not removed yet.
     pub(super) leftovers: Vec<Key>,
+}
+
+impl Seen {
+    /// Counts objects as the feed's that have lost their owner, where it is known by their UIDs that they were applied for it.
+    pub(super) fn adopt(&mut self, is_own: impl Fn(&Key, &str) -> bool) {
+        let orphans = std::mem::take(&mut self.orphans).into_iter();
+        self.there
+            .extend(orphans.filter(|(key, standing)| is_own(key, &standing.uid)));
+    }
 }
 
 impl Stores {
@@ -152,7 +165,8 @@ impl Stores {
     pub(super) fn of(&self, feed: &Identity) -> Seen {
         let mut found = Found {
             feed,
-            versions: BTreeMap::new(),
+            there: BTreeMap::new(),
+            orphans: BTreeMap::new(),
             leftovers: Vec::new(),
         };
         let config_maps = found.of(&self.config_maps, "ConfigMap");
@@ -161,7 +175,8 @@ impl Stores {
         found.of(&self.services, "Service");
         found.of(&self.budgets, "PodDisruptionBudget");
         found.of(&self.policies, "NetworkPolicy");
-        let versions = std::mem::take(&mut found.versions);
+        let there = std::mem::take(&mut found.there);
+        let orphans = std::mem::take(&mut found.orphans);
         let jobs = found.of(&self.jobs, "Job");
         Seen {
             config_maps,
@@ -169,7 +184,8 @@ impl Stores {
             autoscalers,
             jobs,
             pods: labelled(&self.pods, feed),
-            versions,
+            there,
+            orphans,
             leftovers: found.leftovers,
         }
     }
@@ -178,7 +194,8 @@ impl Stores {
 /// What is found of a feed, kind by kind.
 struct Found<'a> {
     feed: &'a Identity,
-    versions: BTreeMap<Key, Version>,
+    there: BTreeMap<Key, Standing>,
+    orphans: BTreeMap<Key, Standing>,
     leftovers: Vec<Key>,
 }
 
@@ -187,24 +204,24 @@ impl Found<'_> {
     /// them also after they had been applied anew.
     fn of<K>(&mut self, store: &Store<K>, kind: &str) -> Vec<Arc<K>>
     where
-        K: Resource<DynamicType = ()> + Clone + 'static,
+        K: Resource<DynamicType = ()> + Clone + Serialize + 'static,
     {
         let mut found = labelled(store, self.feed);
         found.retain(|object| {
-            let meta = object.meta();
             let key = Key {
                 kind: kind.to_owned(),
                 name: object.name_any(),
             };
             let owners = object.owner_references();
             if owners.iter().any(|owner| owner.uid == self.feed.uid) {
-                let version = version(meta.generation, meta.resource_version.as_deref());
-                self.versions.insert(key, version);
+                self.there.insert(key, Standing::of(&**object));
                 return true;
             }
             let is_feed = |owner: &OwnerReference| owner.kind == MarketFeed::kind(&());
             if owners.iter().any(is_feed) {
                 self.leftovers.push(key);
+            } else {
+                self.orphans.insert(key, Standing::of(&**object));
             }
             false
         });
@@ -221,13 +238,6 @@ where
             && object.labels().get(FEED_LABEL) == Some(&feed.name)
     };
     store.state_filter(of_feed)
-}
-
-/// See [`Version`].
-pub(super) fn version(generation: Option<i64>, resource_version: Option<&str>) -> Version {
-    let generation = generation.and_then(|generation| u64::try_from(generation).ok());
-    let stored = || resource_version.and_then(|version| version.parse().ok());
-    generation.or_else(stored).unwrap_or(0)
 }
 
 /// Streams are opaque; nobody needs more of them.

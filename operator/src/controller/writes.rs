@@ -13,9 +13,9 @@ use kube::api::{
 use kube::{Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 
-use super::ledger::{Key, Version};
-use super::stores::version;
-use crate::build::names::{FIELD_MANAGER, REPLICAS_FIELD_MANAGER};
+use super::ledger::Key;
+use super::standing::Standing;
+use crate::build::names::{FEED_LABEL, FIELD_MANAGER, REPLICAS_FIELD_MANAGER};
 use crate::metrics::Metrics;
 use crate::spec::{MarketFeed, MarketFeedStatus};
 
@@ -37,8 +37,8 @@ pub(super) enum Force {
 }
 
 impl Writes<'_> {
-    /// Applies an object, and gives its version then.
-    pub(super) async fn apply(&self, object: &Value, force: Force) -> kube::Result<Version> {
+    /// Applies an object, and gives how it stands then.
+    pub(super) async fn apply(&self, object: &Value, force: Force) -> kube::Result<Standing> {
         let Key { kind, name } = Key::of(object);
         self.metrics.handle_write(&kind, "apply");
         let mut params = PatchParams::apply(FIELD_MANAGER);
@@ -47,13 +47,12 @@ impl Writes<'_> {
             .dynamic(&kind)?
             .patch(&name, &params, &Patch::Apply(object))
             .await?;
-        let meta = applied.metadata;
-        Ok(version(meta.generation, meta.resource_version.as_deref()))
+        standing(&kind, applied)
     }
 
-    /// Makes an object that must not be there, and gives its version. Not by an apply: of an object without fields that two
+    /// Makes an object that must not be there, and gives how it stands. Not by an apply: of an object without fields that two
     /// could fight over, such as a ConfigMap, that would make what is there part ours.
-    pub(super) async fn create(&self, object: &Value) -> kube::Result<Version> {
+    pub(super) async fn create(&self, object: &Value) -> kube::Result<Standing> {
         let kind = Key::of(object).kind;
         self.metrics.handle_write(&kind, "create");
         let object: DynamicObject =
@@ -63,26 +62,51 @@ impl Writes<'_> {
             ..PostParams::default()
         };
         let made = self.dynamic(&kind)?.create(&params, &object).await?;
-        let meta = made.metadata;
-        Ok(version(meta.generation, meta.resource_version.as_deref()))
+        standing(&kind, made)
     }
 
-    /// Whether an object of that name is there that the feed of this UID does not own. Asked only after a refusal: what is
-    /// watched has our label, and may be behind. A list of one, so that nobody has to be allowed to get single objects.
-    pub(super) async fn is_anothers(&self, key: &Key, uid: &str) -> kube::Result<bool> {
+    /// The object of that name, if it is there. Asked only after a refusal: what is watched has our label, and may be behind. A
+    /// list of one, so that nobody has to be allowed to get single objects.
+    pub(super) async fn find(&self, key: &Key) -> kube::Result<Option<DynamicObject>> {
         let of_name = ListParams::default().fields(&format!("metadata.name={}", key.name));
         let found = self.dynamic(&key.kind)?.list(&of_name).await?;
-        let mut found = found.iter();
-        Ok(found.any(|object| {
-            !object
-                .owner_references()
-                .iter()
-                .any(|owner| owner.uid == uid)
-        }))
+        Ok(found.items.into_iter().next())
+    }
+
+    /// A feed as it is, whether or not this release can read it.
+    pub(super) async fn find_feed(&self, feed: &str) -> kube::Result<Option<DynamicObject>> {
+        let of_name = ListParams::default().fields(&format!("metadata.name={feed}"));
+        Ok(self.feeds().list(&of_name).await?.items.into_iter().next())
+    }
+
+    /// Deployments that the feed of this UID has, whether or not they are watched yet.
+    pub(super) async fn deployments(&self, feed: &str, uid: &str) -> kube::Result<Vec<Key>> {
+        let of_feed = ListParams::default().labels(&format!("{FEED_LABEL}={feed}"));
+        let found = self.dynamic("Deployment")?.list(&of_feed).await?;
+        let own = found.iter().filter(|object| is_owned(*object, uid));
+        let key = |object: &DynamicObject| Key {
+            kind: "Deployment".to_owned(),
+            name: object.name_any(),
+        };
+        Ok(own.map(key).collect())
+    }
+
+    /// Sets the labels of an object that is ours, and nothing else of it: by them it is watched.
+    pub(super) async fn label(&self, object: &Value) -> kube::Result<()> {
+        let Key { kind, name } = Key::of(object);
+        self.metrics.handle_write(&kind, "patch");
+        let patch = json!({ "metadata": { "labels": object["metadata"]["labels"] } });
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let labelled = self.dynamic(&kind)?;
+        let labelled = labelled.patch(&name, &params, &Patch::Merge(&patch)).await;
+        labelled.map(|_| ())
     }
 
     /// Says how many pods a Deployment has, under a name of its own: an autoscaler may take that over and give it back.
-    pub(super) async fn scale(&self, deployment: &str, replicas: i32) -> kube::Result<Version> {
+    pub(super) async fn scale(&self, deployment: &str, replicas: i32) -> kube::Result<Standing> {
         self.metrics.handle_write("Deployment", "apply");
         let wanted = json!({
             "apiVersion": "apps/v1",
@@ -95,10 +119,7 @@ impl Writes<'_> {
             .dynamic("Deployment")?
             .patch(deployment, &params, &Patch::Apply(&wanted))
             .await?;
-        Ok(version(
-            scaled.metadata.generation,
-            scaled.metadata.resource_version.as_deref(),
-        ))
+        standing("Deployment", scaled)
     }
 
     /// What is gone already is deleted.
@@ -205,4 +226,14 @@ impl Writes<'_> {
             &resource,
         ))
     }
+}
+
+fn standing(kind: &str, object: DynamicObject) -> kube::Result<Standing> {
+    Standing::of_dynamic(kind, object).map_err(kube::Error::SerdeError)
+}
+
+/// Whether the feed of this UID owns it.
+pub(super) fn is_owned(object: &impl ResourceExt, uid: &str) -> bool {
+    let mut owners = object.owner_references().iter();
+    owners.any(|owner| owner.uid == uid)
 }

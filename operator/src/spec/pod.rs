@@ -122,16 +122,29 @@ pub(super) fn map_bounds(schema: &mut Schema) {
     bound_values(schema, 4_096);
 }
 
+/// The longest value of a label.
+pub(crate) const LABEL_LEN_MAX: usize = 63;
+
+/// What Kubernetes takes for a label's value.
+const LABEL_PATTERN: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
+
 /// Values of labels.
 fn label_bounds(schema: &mut Schema) {
-    bound_values(schema, 63);
+    bound_values(schema, LABEL_LEN_MAX);
+    if let Some(values) = values(schema) {
+        values.insert("pattern".to_owned(), LABEL_PATTERN.into());
+    }
 }
 
 fn bound_values(schema: &mut Schema, len_max: usize) {
-    let values = schema.get_mut("additionalProperties");
-    if let Some(values) = values.and_then(Value::as_object_mut) {
+    if let Some(values) = values(schema) {
         values.insert("maxLength".to_owned(), len_max.into());
     }
+}
+
+fn values(schema: &mut Schema) -> Option<&mut Map<String, Value>> {
+    let values = schema.get_mut("additionalProperties")?;
+    values.as_object_mut()
 }
 
 /// What Kubernetes takes for a quantity, as its own definitions have it.

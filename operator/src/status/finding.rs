@@ -112,6 +112,17 @@ pub(super) fn ready(parts: &[Finding], assignment: &Assignment, observed: &Obser
             ),
         };
     }
+    if !observed.refused.is_empty() {
+        return Finding {
+            kind: Kind::Ready,
+            state: State::Bad,
+            reason: "Refused",
+            message: format!(
+                "the API server refuses what is to be made: {}",
+                first_few(&observed.refused)
+            ),
+        };
+    }
     // What is known to be wrong says more than what nobody can tell.
     let bad = parts
         .iter()

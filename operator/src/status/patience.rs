@@ -1,7 +1,7 @@
 // Pure: what is waited for before something is called bad.
 #![deny(clippy::disallowed_methods)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -19,14 +19,15 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Leaves good what was good and has been bad for a short while only. What is refused by NATS is so at once, and what
+    /// Leaves good what was good and has been bad for a short while only, and gives what that is. What is refused by NATS is so at once, and what
     /// becomes good is; progress is neither good nor bad.
     pub(super) fn temper(
         &mut self,
         findings: &mut [Finding],
         before: Option<&MarketFeedStatus>,
         now_s: i64,
-    ) {
+    ) -> BTreeSet<Kind> {
+        let mut kept = BTreeSet::new();
         for finding in findings {
             let kind = finding.kind;
             let old = before.and_then(|status| of_kind(status, kind));
@@ -42,8 +43,10 @@ impl Patience {
                 finding.state = State::Good;
                 finding.reason = kept_reason(&old.reason);
                 finding.message.clone_from(&old.message);
+                kept.insert(kind);
             }
         }
+        kept
     }
 }
 

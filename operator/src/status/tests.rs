@@ -12,6 +12,9 @@ use crate::{plan, validate};
 /// Why something is not well.
 mod causes;
 
+/// What is waited for.
+mod passing;
+
 fn feed() -> (ValidFeed, Assignment) {
     let yaml = "{apiVersion: marketfeed.dev/v1alpha1, kind: MarketFeed, metadata: {name: crypto}, spec: {\
                 sources: [{venue: binance-spot, symbols: [BTC-USDT, ETH-USDT, SOL-USDT, XRP-USDT]}], \
@@ -259,50 +262,6 @@ fn gateways_rollouts_and_scaling() {
         "Ready",
         ("False", "NoneReady"),
         "0 of 3 gateways",
-    );
-}
-
-#[test]
-fn what_was_good_is_not_called_bad_at_once() {
-    let mut patience = Patience::default();
-    let good = look(&well(), None, &mut patience, 1_000);
-    let silent = observed(|report| report.heard = None);
-    let at = |patience: &mut Patience, now_s| look(&silent, Some(&good), patience, now_s);
-    check(
-        &at(&mut patience, 1_010),
-        "ShardsOwned",
-        ("True", "Heard"),
-        "2 of 2",
-    );
-    check(&at(&mut patience, 1_029), "Ready", ("True", "Running"), "");
-    let bad = at(&mut patience, 1_030);
-    check(&bad, "ShardsOwned", ("False", "Silent"), "");
-    assert_eq!(
-        condition(&bad, "ShardsOwned")
-            .last_transition_time
-            .0
-            .as_second(),
-        1_030
-    );
-    // It stays so, and is good again at once.
-    let mut patience = Patience::default();
-    check(
-        &look(&silent, Some(&bad), &mut patience, 1_040),
-        "ShardsOwned",
-        ("False", "Silent"),
-        "",
-    );
-    let again = look(&well(), Some(&bad), &mut patience, 1_041);
-    check(&again, "ShardsOwned", ("True", "Heard"), "");
-    // What has passed does not count the next time.
-    let mut patience = Patience::default();
-    at(&mut patience, 1_010);
-    look(&well(), Some(&good), &mut patience, 1_015);
-    check(
-        &at(&mut patience, 1_031),
-        "ShardsOwned",
-        ("True", "Heard"),
-        "",
     );
 }
 

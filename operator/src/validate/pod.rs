@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Checks;
-use crate::spec::{OWN_KEY_PREFIXES, PodSpec, ResourcesSpec};
+use super::quantity::nanos;
+use crate::spec::{LABEL_LEN_MAX, OWN_KEY_PREFIXES, PodSpec, ResourcesSpec};
 
 /// What is said of a workload's pods.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,7 +23,13 @@ impl ValidPods {
         pod: Option<&PodSpec>,
         checks: &mut Checks,
     ) -> Self {
+        if let Some(resources) = resources {
+            check_requests(&format!("{path}.resources.requests"), resources, checks);
+        }
         if let Some(pod) = pod {
+            check_values(&format!("{path}.pod.labels"), &pod.labels, checks);
+            let selector = &pod.node_selector;
+            check_values(&format!("{path}.pod.nodeSelector"), selector, checks);
             check_keys(&format!("{path}.pod.labels"), &pod.labels, checks);
             check_keys(&format!("{path}.pod.annotations"), &pod.annotations, checks);
             check_env(&format!("{path}.pod.env"), pod, checks);
@@ -41,6 +48,43 @@ fn check_keys(path: &str, keys: &BTreeMap<String, String>, checks: &mut Checks) 
             .any(|prefix| key.starts_with(prefix))
         {
             checks.refuse(path, format!("{key} is the operator's: write another key"));
+        }
+    }
+}
+
+/// The API server refuses pods that need more than they may have.
+fn check_requests(path: &str, resources: &ResourcesSpec, checks: &mut Checks) {
+    let ResourcesSpec { requests, limits } = resources;
+    for (name, request) in requests {
+        let Some(limit) = limits.get(name) else {
+            continue;
+        };
+        if let (Some(needed), Some(most)) = (nanos(&request.0), nanos(&limit.0))
+            && needed > most
+        {
+            let (request, limit) = (&request.0, &limit.0);
+            checks.refuse(
+                path,
+                format!("{name}: {request} is above its limit of {limit}: write no more than that"),
+            );
+        }
+    }
+}
+
+/// What Kubernetes takes for a label's value.
+fn check_values(path: &str, labels: &BTreeMap<String, String>, checks: &mut Checks) {
+    for (key, value) in labels {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let ends = |c: char| c.is_ascii_alphanumeric();
+        let good = value.is_empty()
+            || (value.bytes().all(plain) && value.starts_with(ends) && value.ends_with(ends));
+        if !good || value.len() > LABEL_LEN_MAX {
+            checks.refuse(
+                path,
+                format!(
+                    "{key}: {value:?} is no label's value: write {LABEL_LEN_MAX} letters, digits and inner -_. at most"
+                ),
+            );
         }
     }
 }

@@ -81,6 +81,15 @@ impl Api {
         state.contended.insert(path.to_owned(), times);
     }
 
+    /// From now on changes are refused of what has a path that ends so, in these words; with none it is not any more.
+    pub(crate) fn refuse(&self, path: &str, words: Option<&str>) {
+        let mut state = self.0.lock().unwrap();
+        match words {
+            Some(words) => state.refused.insert(path.to_owned(), words.to_owned()),
+            None => state.refused.remove(path),
+        };
+    }
+
     pub(crate) fn terminate_namespace(&self) {
         self.0.lock().unwrap().terminating = true;
     }
@@ -126,6 +135,16 @@ impl Api {
     pub(crate) fn change_all(&self, resource: &str, change: impl Fn(&mut Value)) {
         for path in self.paths(resource) {
             self.change(&path, &change);
+        }
+    }
+
+    /// Somebody else has written fields of all objects of a resource, too.
+    pub(crate) fn meddle_all(&self, resource: &str) {
+        let paths = self.paths(resource);
+        let mut state = self.0.lock().unwrap();
+        for path in paths {
+            let managers = state.managers.entry(path).or_default();
+            managers.insert("somebody".to_owned());
         }
     }
 
@@ -175,6 +194,9 @@ impl Api {
             manager: manager.clone(),
             body: patch.clone(),
         });
+        if let Some(words) = state.refusal(path, &patch) {
+            return failure(StatusCode::FORBIDDEN, &words, "");
+        }
         let is_status = path.ends_with("/status");
         let is_scale = path.ends_with("/scale");
         let path = path.trim_end_matches("/status").trim_end_matches("/scale");

@@ -46,9 +46,60 @@ async fn a_steady_feed_causes_no_write() {
     let scene = Scene::new(&json!({ "networkPolicies": {}, "gateway": { "autoscaling": {} } }));
     let operator = scene.operator();
     scene.settle(&operator).await;
-    for _ in 0..5 {
+    for at in 0..5 {
+        // What controllers say of them, and what others add, is nobody's wish.
+        for resource in ["horizontalpodautoscalers", "services", "deployments"] {
+            scene.api.change_all(resource, |object| {
+                object["status"] = json!({ "observedGeneration": at });
+                object["metadata"]["annotations"]["theirs"] = json!(at.to_string());
+            });
+        }
         scene.look(&operator).await.unwrap();
         assert_eq!(scene.api.writes(), []);
+    }
+}
+
+/// Whatever it is of what is applied, of each kind; whether or not it is watched then.
+#[tokio::test]
+async fn labels_owners_and_annotations_are_put_right() {
+    let scene = Scene::new(&json!({ "networkPolicies": {}, "gateway": { "autoscaling": {} } }));
+    scene.api.let_read();
+    let operator = scene.operator();
+    scene.settle(&operator).await;
+    let changes: [fn(&mut Value); 4] = [
+        |object| object["metadata"]["labels"]["app.kubernetes.io/name"] = json!("other"),
+        |object| object["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("other"),
+        |object| object["metadata"]["ownerReferences"] = json!([]),
+        |object| {
+            object["metadata"]["annotations"]["marketfeed.dev/made-from"] = json!("other");
+        },
+    ];
+    let meta = |object: &Value| {
+        let mut meta = object["metadata"].clone();
+        for counted in ["resourceVersion", "generation"] {
+            meta.as_object_mut().unwrap().remove(counted);
+        }
+        meta
+    };
+    for resource in [
+        "configmaps",
+        "services",
+        "deployments",
+        "poddisruptionbudgets",
+        "horizontalpodautoscalers",
+        "networkpolicies",
+    ] {
+        let changes = &changes[..if resource == "deployments" { 4 } else { 3 }];
+        for (at, change) in changes.iter().enumerate() {
+            let before: Vec<Value> = scene.api.all(resource).iter().map(meta).collect();
+            scene.api.change_all(resource, change);
+            scene.api.meddle_all(resource);
+            // The assignment is written over only when it is known.
+            let _ = scene.look(&operator).await;
+            scene.settle(&operator).await;
+            let now: Vec<Value> = scene.api.all(resource).iter().map(meta).collect();
+            assert_eq!(now, before, "{resource} {at}");
+        }
     }
 }
 
@@ -248,7 +299,8 @@ async fn a_lost_assignment_is_followed_by_a_higher_one() {
 #[tokio::test]
 async fn a_shard_that_is_not_wanted_goes_on_for_a_while() {
     let mut scene = Scene::new(&json!({}));
-    scene.linger = std::time::Duration::from_secs(3_600);
+    let hour = std::time::Duration::from_secs(3_600);
+    scene.linger = (hour, hour);
     let operator = scene.operator();
     scene.settle(&operator).await;
     scene.respec(&json!({ "marketdata": { "shards": 1 } }));

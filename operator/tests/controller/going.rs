@@ -1,5 +1,6 @@
 //! How a feed goes.
 
+use operator::controller::deletion::{PATIENCE_S, QUIET_S};
 use serde_json::json;
 
 use super::scene::{FEED, Operator, Scene};
@@ -13,10 +14,19 @@ fn delete(scene: &Scene) {
 
 async fn started(spec: &serde_json::Value) -> (Scene, Operator) {
     let scene = Scene::new(spec);
+    scene.api.let_read();
     let operator = scene.operator();
     scene.run_pod("crypto-shard-0-x", "marketdata", "10.0.0.1");
     scene.settle(&operator).await;
     (scene, operator)
+}
+
+/// Looks until nothing that publishes was seen for long enough.
+async fn quiet(scene: &Scene, operator: &Operator) {
+    scene.look(operator).await.unwrap();
+    scene.look(operator).await.unwrap();
+    scene.pass(QUIET_S);
+    scene.look(operator).await.unwrap();
 }
 
 const POD: &str = "/api/v1/namespaces/market/pods/crypto-shard-0-x";
@@ -32,6 +42,11 @@ async fn workloads_then_pods_then_what_is_on_the_bus() {
     scene.look(&operator).await.unwrap();
     assert!(scene.api.all("jobs").is_empty());
     scene.api.remove(POD);
+    scene.look(&operator).await.unwrap();
+    scene.pass(QUIET_S - 1);
+    scene.look(&operator).await.unwrap();
+    assert!(scene.api.all("jobs").is_empty());
+    scene.pass(1);
     scene.look(&operator).await.unwrap();
     assert_eq!(
         scene.api.get("jobs", "crypto-purge")["spec"]["activeDeadlineSeconds"],
@@ -51,8 +66,7 @@ async fn a_purge_that_fails_holds_nothing() {
     let (scene, operator) = started(&json!({})).await;
     delete(&scene);
     scene.api.remove(POD);
-    scene.look(&operator).await.unwrap();
-    scene.look(&operator).await.unwrap();
+    quiet(&scene, &operator).await;
     scene.api.change(JOB, |job| job["status"] = json!({ "conditions": [{ "type": "Failed", "status": "True", "message": "no rights" }] }));
     scene.look(&operator).await.unwrap();
     assert!(scene.feed().is_none());
@@ -95,9 +109,45 @@ async fn a_namespace_that_goes_is_not_held_up() {
     delete(&scene);
     scene.api.terminate_namespace();
     scene.api.remove(POD);
-    scene.look(&operator).await.unwrap();
+    quiet(&scene, &operator).await;
+    assert!(scene.feed().is_none());
+}
+
+/// Nobody looked at it for longer than all of it may take: the time counts from the first look.
+#[tokio::test]
+async fn one_that_was_deleted_while_no_operator_ran_is_purged() {
+    let (scene, _) = started(&json!({})).await;
+    scene.api.change(FEED, |object| {
+        object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    });
+    scene.api.remove(POD);
+    let operator = scene.operator();
+    quiet(&scene, &operator).await;
+    scene.api.get("jobs", "crypto-purge");
+    // It ends all the same.
+    scene.pass(PATIENCE_S);
     scene.look(&operator).await.unwrap();
     assert!(scene.feed().is_none());
+}
+
+/// What was made a moment ago is not watched yet, nor are its pods: they would make the streams anew.
+#[tokio::test]
+async fn what_is_not_seen_yet_goes_first() {
+    let scene = Scene::new(&json!({}));
+    scene.api.let_read();
+    let operator = scene.operator();
+    scene.look(&operator).await.unwrap();
+    delete(&scene);
+    scene.look_behind(&operator).await.unwrap();
+    assert!(scene.api.all("deployments").is_empty());
+    // Its pod is there after all.
+    scene.run_pod("crypto-shard-0-x", "marketdata", "10.0.0.1");
+    scene.pass(QUIET_S);
+    scene.look(&operator).await.unwrap();
+    assert!(scene.api.all("jobs").is_empty());
+    scene.api.remove(POD);
+    quiet(&scene, &operator).await;
+    scene.api.get("jobs", "crypto-purge");
 }
 
 #[tokio::test]

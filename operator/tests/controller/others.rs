@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use operator::controller::ledger::TAKEN_FOR_S;
 use serde_json::{Value, json};
 
 use super::scene::{FEED, Operator, Scene};
@@ -126,6 +127,31 @@ async fn somebody_elses_object_of_that_name_is_left_alone() {
     scene.api.remove(path);
     scene.settle(&scene.operator()).await;
     assert_ne!(ready(&scene).0, "NameTaken");
+}
+
+/// An autoscaler of ours would scale it.
+#[tokio::test]
+async fn somebody_elses_deployment_is_not_scaled() {
+    let scene = Scene::new(&json!({ "gateway": { "autoscaling": {} } }));
+    scene.api.let_read();
+    let operator = scene.operator();
+    scene.settle(&operator).await;
+    assert_eq!(scene.api.all("horizontalpodautoscalers").len(), 1);
+    let path = "/apis/apps/v1/namespaces/market/deployments/crypto-gateway";
+    scene.api.remove(path);
+    scene
+        .api
+        .put(path, somebodys("Deployment", "apps/v1", "crypto-gateway"));
+    scene.settle(&operator).await;
+    assert_eq!(ready(&scene).0, "NameTaken");
+    assert!(scene.api.all("horizontalpodautoscalers").is_empty());
+    // Nor by an operator that begins anew.
+    scene.settle(&scene.operator()).await;
+    assert!(scene.api.all("horizontalpodautoscalers").is_empty());
+    scene.api.remove(path);
+    scene.pass(TAKEN_FOR_S);
+    scene.settle(&operator).await;
+    assert_eq!(scene.api.all("horizontalpodautoscalers").len(), 1);
 }
 
 /// Pods would run by what somebody else has written.

@@ -106,6 +106,33 @@ async fn one_that_cannot_be_read_is_told_of_once() {
     assert_eq!(ready(&scene)["reason"], "Undecodable");
 }
 
+/// It is told of again when it was mended meanwhile, and not by another process.
+#[tokio::test]
+async fn one_that_cannot_be_read_is_told_of_each_time() {
+    let (scene, operator, invalid) = unreadable(|_| {});
+    undecodable(&invalid, operator.context()).await.unwrap();
+    let first = ready(&scene);
+    scene.api.writes();
+    scene.pass(100);
+    undecodable(&invalid, scene.operator().context())
+        .await
+        .unwrap();
+    assert_eq!(scene.api.writes(), []);
+    let unreadable = scene.api.get("marketfeeds", "crypto")["spec"]["nats"].clone();
+    scene.respec(&json!({ "nats": { "urls": ["nats://nats:4222"] } }));
+    scene.settle(&operator).await;
+    assert_ne!(ready(&scene)["reason"], "Undecodable");
+    scene.respec(&json!({ "nats": unreadable }));
+    scene.api.events();
+    undecodable(&invalid, operator.context()).await.unwrap();
+    let event = ("Undecodable".to_owned(), "Warning".to_owned());
+    assert_eq!(scene.api.events(), [event]);
+    let again = ready(&scene);
+    assert_eq!(again["reason"], "Undecodable");
+    // It was not ready all the time.
+    assert_eq!(again["lastTransitionTime"], first["lastTransitionTime"]);
+}
+
 /// What could not be told is told later.
 #[tokio::test]
 async fn one_that_cannot_be_read_is_told_of_again_if_that_failed() {
@@ -134,6 +161,7 @@ fn unreadable(
     change: impl FnOnce(&mut Value),
 ) -> (Scene, Operator, kube::core::error_boundary::InvalidObject) {
     let scene = Scene::new(&json!({}));
+    scene.api.let_read();
     let operator = scene.operator();
     scene.api.change(FEED, |object| {
         object["spec"]["nats"] = json!("nats://nats:4222");

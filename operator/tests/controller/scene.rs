@@ -1,8 +1,10 @@
 //! A feed on an API server, and controllers that look at it. Each look sees all that is there, as if it had been watched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::serde::de::DeserializeOwned;
@@ -15,6 +17,7 @@ use operator::controller::{Ask, Context, Error, Kinds, Next, ShardAnswer, Stores
 use operator::spec::MarketFeed;
 use runtime::telemetry::Metrics;
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
 use wire::api::FeedReport;
 
 use super::api::Api;
@@ -39,6 +42,12 @@ pub(crate) struct Says {
     pub(crate) bus_ready: Option<bool>,
     /// How many questions there were, but for what gateways hear.
     pub(crate) questions: usize,
+    /// Gateways that do not answer.
+    pub(crate) silent: BTreeSet<String>,
+    /// Gateways that were asked what they hear.
+    pub(crate) asked: Vec<String>,
+    /// Where gateways wait for each other before they answer.
+    pub(crate) meeting: Option<Arc<Barrier>>,
 }
 
 impl Pods {
@@ -53,8 +62,15 @@ impl Pods {
 
 #[async_trait]
 impl Ask for Pods {
-    async fn feed(&self, _: &str) -> Option<FeedReport> {
-        self.0.lock().unwrap().feed.clone()
+    async fn feed(&self, address: &str) -> Option<FeedReport> {
+        let meeting = self.0.lock().unwrap().meeting.clone();
+        if let Some(meeting) = meeting {
+            meeting.wait().await;
+        }
+        let mut says = self.0.lock().unwrap();
+        says.asked.push(address.to_owned());
+        let answers = !says.silent.contains(address);
+        says.feed.clone().filter(|_| answers)
     }
 
     async fn shard(&self, address: &str) -> Option<ShardAnswer> {
@@ -77,8 +93,10 @@ impl Ask for Pods {
 pub(crate) struct Scene {
     pub(crate) api: Api,
     pub(crate) pods: Pods,
-    /// How long shards that are not wanted go on.
-    pub(crate) linger: std::time::Duration,
+    /// How long shards that are not wanted go on, at least and at most.
+    pub(crate) linger: (Duration, Duration),
+    /// Now, in Unix seconds; it stands still.
+    now_s: Arc<AtomicI64>,
     /// What feeds run that pin no image.
     pub(crate) image: String,
 }
@@ -96,12 +114,18 @@ impl Scene {
         let scene = Self {
             api: Api::default(),
             pods: Pods::default(),
-            linger: std::time::Duration::ZERO,
+            linger: (Duration::ZERO, Duration::ZERO),
+            now_s: Arc::new(AtomicI64::new(1_800_000_000)),
             image: "marketfeed:test".to_owned(),
         };
         scene.put_feed("crypto");
         scene.respec(spec);
         scene
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.now_s.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// Another feed beside it, or the same once more.
@@ -152,13 +176,15 @@ impl Scene {
             namespace: "marketfeed-system".to_owned(),
         };
         let shown = Metrics::new();
+        let now_s = Arc::clone(&self.now_s);
         let context = Context::new(
             self.api.client(),
             release,
             stores,
             Arc::new(self.pods.clone()),
         )
-        .with_linger(self.linger)
+        .with_linger(self.linger.0, self.linger.1)
+        .with_clock(move || now_s.load(Ordering::Relaxed))
         .with_metrics(shown.register(operator::metrics::Metrics::register));
         let fill = Box::new(move || {
             [&a, &b, &c, &d, &e, &f, &g, &h]
@@ -275,7 +301,7 @@ impl Operator {
 
 type Fill = Box<dyn Fn()>;
 
-/// A store, and what fills it with all that is there.
+/// A store, and what fills it with all that is there and has the label by which it is watched.
 fn kind<K>(api: &Api, resource: &'static str) -> (Store<K>, Fill)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -286,7 +312,11 @@ where
     let fill = move || {
         let mut writer = writer.lock().unwrap();
         writer.apply_watcher_event(&Event::Init);
-        for object in api.all(resource) {
+        let ours = json!("marketfeed-operator");
+        let mut objects = api.all(resource);
+        objects
+            .retain(|object| object["metadata"]["labels"]["app.kubernetes.io/managed-by"] == ours);
+        for object in objects {
             writer.apply_watcher_event(&Event::InitApply(serde_json::from_value(object).unwrap()));
         }
         writer.apply_watcher_event(&Event::InitDone);

@@ -34,6 +34,29 @@ async fn an_upgrade_changes_one_workload_at_a_time() {
     }
 }
 
+/// A feed that never ran, as its image was wrong: gateways get ready when shards run, and so they wait for nobody.
+#[tokio::test]
+async fn a_feed_that_never_ran_is_mended_at_once() {
+    let scene = Scene::new(&json!({ "image": "marketfeed:wrong" }));
+    let operator = scene.operator();
+    scene.settle(&operator).await;
+    scene.respec(&json!({ "image": "marketfeed:next" }));
+    scene.settle(&operator).await;
+    assert_eq!(upgraded(&scene).len(), 3);
+}
+
+/// The same of the operator's own image: feeds that never ran wait for no other feed's turn.
+#[tokio::test]
+async fn feeds_that_never_ran_wait_for_no_turn() {
+    let mut scene = Scene::new(&json!({}));
+    scene.put_feed("metals");
+    look_at_both(&scene, &scene.operator()).await;
+    scene.image = "marketfeed:next".to_owned();
+    let operator = scene.operator();
+    look_at_both(&scene, &operator).await;
+    assert_eq!(upgraded(&scene).len(), 6);
+}
+
 /// Two feeds whose pods are all there.
 async fn two() -> Scene {
     let scene = Scene::new(&json!({}));
@@ -89,6 +112,43 @@ async fn a_release_changes_one_feed_after_the_other() {
     assert_eq!(upgraded(&scene).len(), 4);
     assert_eq!(progressing(&scene, "metals").0, "RollingOut");
     assert_eq!(progressing(&scene, "crypto").0, "Settled");
+}
+
+/// To say how many gateways there are is no upgrade of them.
+#[tokio::test]
+async fn a_number_of_gateways_does_not_end_an_upgrade() {
+    let mut scene = two().await;
+    scene.image = "marketfeed:next".to_owned();
+    let operator = scene.operator();
+    look_at_both(&scene, &operator).await;
+    assert_eq!(upgraded(&scene), ["crypto-gateway"]);
+    let path = "/apis/apps/v1/namespaces/market/deployments/metals-gateway";
+    scene
+        .api
+        .change(path, |object| object["spec"]["replicas"] = json!(7));
+    scene.settle_pods("metals-gateway");
+    look_at_both(&scene, &operator).await;
+    let gateway = scene.api.get("deployments", "metals-gateway");
+    assert_eq!(gateway["spec"]["replicas"], 2);
+    for _ in 0..5 {
+        scene.settle_all_pods();
+        look_at_both(&scene, &operator).await;
+    }
+    assert!(upgraded(&scene).contains(&"metals-gateway".to_owned()));
+}
+
+/// One that the API server refuses gives its turn back.
+#[tokio::test]
+async fn a_feed_that_is_refused_holds_up_nobody() {
+    let mut scene = two().await;
+    scene.image = "marketfeed:next".to_owned();
+    let operator = scene.operator();
+    scene
+        .api
+        .refuse("deployments/crypto-gateway", Some("over the quota"));
+    scene.look(&operator).await.unwrap_err();
+    scene.look_at(&operator, "metals").await.unwrap();
+    assert_eq!(upgraded(&scene), ["metals-gateway"]);
 }
 
 /// What a user changes is not held up by another feed's upgrade.

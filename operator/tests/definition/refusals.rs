@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use super::feeds::{by_operator, check, good, with};
 use super::schema::refusals;
 
+/// What is said of pods.
+mod pods;
+
 #[test]
 fn what_is_good_is_refused_by_neither() {
     assert_eq!(refusals(&good(), None), [""; 0]);
@@ -273,66 +276,6 @@ fn what_cannot_be_changed() {
         "",
     );
     change(&good(), &with("/spec/marketdata/shards", json!(7)), "");
-}
-
-#[test]
-fn pods() {
-    for part in ["marketdata", "gateway"] {
-        let of = |field: &str| format!("/spec/{part}/pod/{field}");
-        let path = format!("spec.{part}.pod");
-        for key in ["marketfeed.dev/x", "app.kubernetes.io/name"] {
-            check(
-                &of("labels"),
-                json!({ key: "x" }),
-                "write other ones",
-                &path,
-                "write another key",
-            );
-            check(
-                &of("annotations"),
-                json!({ key: "x" }),
-                "write other ones",
-                &path,
-                "write another key",
-            );
-        }
-        let env = |name: &str| json!([{ "name": name, "value": "x" }]);
-        check(
-            &of("env"),
-            env("MARKETFEED_ENV"),
-            "are the operator's",
-            &path,
-            "is the operator's",
-        );
-        check(&of("env"), env("1X"), "pattern", &path, "names no variable");
-        check(
-            &of("env"),
-            json!([{ "name": "A" }, { "name": "A" }]),
-            "list-type \"map\"",
-            &path,
-            "write it once",
-        );
-        let requests = format!("/spec/{part}/resources/requests");
-        for wrong in ["many", "1 Gi", "1.5.5"] {
-            let found = refusals(&with(&requests, json!({ "cpu": wrong })), None);
-            assert!(
-                found.iter().any(|refusal| refusal.contains("pattern")),
-                "{found:?}"
-            );
-        }
-        for right in [
-            json!(1),
-            json!("1"),
-            json!("500m"),
-            json!("1.5"),
-            json!("1Gi"),
-            json!("1e3"),
-        ] {
-            let object = with(&requests, json!({ "cpu": right }));
-            assert_eq!(refusals(&object, None), [""; 0], "{right}");
-            assert_eq!(by_operator(&object), "", "{right}");
-        }
-    }
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) left: Option<usize>,
     /// What creations are refused with.
     pub(super) terminating: bool,
+    /// Ends of paths whose changes are refused, and with which words.
+    pub(super) refused: BTreeMap<String, String>,
     /// Whether it answers at all.
     pub(super) hangs: bool,
     /// Whether it may be asked what is there.
@@ -61,6 +63,15 @@ impl State {
         let items: Vec<&Value> = found.map(|(_, object)| object).collect();
         let list = json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": items });
         (StatusCode::OK, list)
+    }
+
+    /// In which words a change is refused, if it is. What is made has its name in what is sent.
+    pub(super) fn refusal(&self, path: &str, sent: &Value) -> Option<String> {
+        let name = sent["metadata"]["name"].as_str().unwrap_or_default();
+        let made = format!("{path}/{name}");
+        let mut refused = self.refused.iter();
+        let found = refused.find(|(end, _)| path.ends_with(*end) || made.ends_with(*end));
+        found.map(|(_, words)| words.clone())
     }
 
     pub(super) fn create(
@@ -157,7 +168,11 @@ impl State {
         if spec_differs {
             meta["generation"] = json!(meta["generation"].as_i64().unwrap_or(0) + 1);
         }
-        if object["kind"] == "ConfigMap" || object["kind"] == "Service" {
+        let without = ["ConfigMap", "Service", "HorizontalPodAutoscaler"];
+        if object["kind"]
+            .as_str()
+            .is_some_and(|kind| without.contains(&kind))
+        {
             object["metadata"]
                 .as_object_mut()
                 .unwrap()

@@ -1,0 +1,94 @@
+//! What the API server refuses of a feed: all else is done, it is told, and tried again after a pause.
+
+use super::context::Error;
+
+/// Those of one look.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    /// What is refused, each with the server's words.
+    told: Vec<String>,
+    first: Option<Error>,
+}
+
+impl Refusals {
+    /// Keeps a refusal, and gives `None` for it.
+    ///
+    /// # Errors
+    /// With any other: then the API server is away, or what is known is behind, and the look ends.
+    pub(super) fn handle<T>(
+        &mut self,
+        of: &str,
+        outcome: Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let error = match outcome {
+            Ok(done) => return Ok(Some(done)),
+            Err(error) => error,
+        };
+        let Some(words) = words(&error) else {
+            return Err(error);
+        };
+        self.told.push(format!("{of}: {words}"));
+        self.first.get_or_insert(error);
+        Ok(None)
+    }
+
+    /// What is refused, each with the server's words.
+    pub(super) fn told(&self) -> Vec<String> {
+        self.told.clone()
+    }
+
+    /// Ends the look.
+    ///
+    /// # Errors
+    /// With the first refusal, so that it is looked at again after a pause.
+    pub(super) fn end(self) -> Result<(), Error> {
+        self.first.map_or(Ok(()), Err)
+    }
+}
+
+/// The server's words, where it refuses: a quota, a webhook's verdict or its absence, a value that it does not take. Not where
+/// it is too busy, does not know us, or somebody else was faster.
+fn words(error: &Error) -> Option<&str> {
+    let Error::Api {
+        source: kube::Error::Api(status),
+        ..
+    } = error
+    else {
+        return None;
+    };
+    let refuses = matches!(status.code, 400 | 403 | 404 | 413 | 422 | 500);
+    refuses.then_some(&status.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn error(code: u16) -> Error {
+        let status = Status::failure("over the quota", "Forbidden").with_code(code);
+        Error::Api {
+            doing: "apply an object",
+            source: kube::Error::Api(status.boxed()),
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_kept_and_others_end_the_look() {
+        let mut refusals = Refusals::default();
+        assert_eq!(refusals.handle("Service a", Ok(1)).unwrap(), Some(1));
+        for code in [401, 409, 429, 503] {
+            let outcome = refusals.handle::<()>("Service a", Err(error(code)));
+            assert!(outcome.is_err(), "{code}");
+        }
+        assert_eq!(refusals.told(), [String::new(); 0]);
+        for code in [403, 422] {
+            let outcome = refusals.handle::<()>("Service a", Err(error(code)));
+            assert_eq!(outcome.unwrap(), None);
+        }
+        assert_eq!(refusals.told(), ["Service a: over the quota"; 2]);
+        assert!(refusals.end().is_err());
+        Refusals::default().end().unwrap();
+    }
+}

@@ -1,0 +1,99 @@
+//! What gateways are asked, and what follows from what they hear.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::Barrier;
+
+use super::scene::Scene;
+
+const SYMBOLS: [&str; 4] = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT"];
+
+/// Gateways hear all, each instrument under an epoch.
+fn hear(scene: &Scene, epoch: impl Fn(&str) -> u64) {
+    let instruments = SYMBOLS.map(|symbol| {
+        json!({
+            "venue": "binance-spot", "symbol": symbol, "epoch": epoch(symbol), "event_time": 1, "age": 5, "heard": 5,
+            "fresh": true, "open_bars": 1, "fenced": 0, "closes": 1, "breaks": 0, "intervals": [],
+        })
+    });
+    let totals = json!({ "instruments": 4, "fresh": 4, "open_bars": 1, "fenced": 0, "closes": 1, "breaks": 0 });
+    let report = json!({
+        "env": "market-crypto", "region": "local", "now": 1, "totals": totals, "instruments": instruments,
+    });
+    let report = serde_json::from_value(report).unwrap();
+    scene.pods.say(|says| says.feed = Some(report));
+}
+
+fn asked(scene: &Scene) -> Vec<String> {
+    let mut asked = Vec::new();
+    scene
+        .pods
+        .say(|says| asked = std::mem::take(&mut says.asked));
+    asked
+}
+
+/// One after the other each of them would wait for the other's answer.
+#[tokio::test]
+async fn two_gateways_are_asked_at_the_same_time() {
+    let scene = Scene::new(&json!({}));
+    let operator = scene.operator();
+    for at in 1..=2 {
+        let address = format!("10.0.0.{at}");
+        scene.run_pod(&format!("crypto-gateway-{at}"), "gateway", &address);
+    }
+    let meeting = Some(Arc::new(Barrier::new(2)));
+    scene.pods.say(|says| says.meeting = meeting);
+    let look = scene.look(&operator);
+    let looked = tokio::time::timeout(Duration::from_secs(60), look).await;
+    looked.unwrap().unwrap();
+    assert_eq!(asked(&scene).len(), 2);
+}
+
+#[tokio::test]
+async fn a_gateway_that_does_not_answer_is_asked_after_the_others() {
+    let scene = Scene::new(&json!({}));
+    let operator = scene.operator();
+    for at in 1..=3 {
+        let address = format!("10.0.0.{at}");
+        scene.run_pod(&format!("crypto-gateway-{at}"), "gateway", &address);
+    }
+    hear(&scene, |_| 7);
+    scene.pods.say(|says| {
+        says.silent.insert("10.0.0.1".to_owned());
+    });
+    scene.look(&operator).await.unwrap();
+    assert_eq!(asked(&scene), ["10.0.0.1", "10.0.0.2"]);
+    scene.look(&operator).await.unwrap();
+    assert_eq!(asked(&scene), ["10.0.0.2", "10.0.0.3"]);
+    scene.pass(60);
+    scene.look(&operator).await.unwrap();
+    assert_eq!(asked(&scene), ["10.0.0.1", "10.0.0.2"]);
+}
+
+/// A shard that is not wanted goes when the others are heard with what it had, and after a long time otherwise.
+#[tokio::test]
+async fn a_shard_goes_when_others_have_taken_over_what_it_had() {
+    for (taken_over, gone_after) in [(true, 30), (false, 600)] {
+        let mut scene = Scene::new(&json!({}));
+        scene.linger = (Duration::from_secs(30), Duration::from_secs(600));
+        let operator = scene.operator();
+        scene.run_pod("crypto-gateway-x", "gateway", "10.0.0.1");
+        hear(&scene, |_| 7);
+        scene.settle(&operator).await;
+        scene.respec(&json!({ "marketdata": { "shards": 1 } }));
+        scene.settle(&operator).await;
+        scene.settle_all_pods();
+        if taken_over {
+            hear(&scene, |_| 9);
+        }
+        scene.settle(&operator).await;
+        scene.pass(gone_after - 1);
+        scene.settle(&operator).await;
+        scene.api.get("deployments", "crypto-shard-1");
+        scene.pass(1);
+        scene.settle(&operator).await;
+        assert_eq!(scene.api.all("deployments").len(), 2, "{taken_over}");
+    }
+}
