@@ -118,9 +118,19 @@ runtime_up() { # containerd and the images
   [ ${#tars[@]} = 0 ] || load_node "$n" "${tars[@]}"
 }
 
-node_up() {
-  local n=$1 cidr h f
-  for h in /sys/fs/cgroup/*/; do # the pods' cgroup: kubelet wants it made
+# The cgroup that holds the pods of node N: kubelet wants it made, with all controllers.
+cgroup_up() {
+  local n=$1 h f c
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then # version 2
+    h=/sys/fs/cgroup
+    for f in "$CG" "node$n"; do
+      # One that cannot be handed on, such as that of real-time processes, is not needed.
+      for c in $(cat "$h/cgroup.controllers"); do echo "+$c" >"$h/cgroup.subtree_control" 2>/dev/null || true; done
+      h=$h/$f; mkdir -p "$h"
+    done
+    return
+  fi
+  for h in /sys/fs/cgroup/*/; do
     grep -q " ${h%/} cgroup " /proc/mounts || continue
     mkdir -p "$h$CG/node$n"
     if [ -e "$h/cpuset.cpus" ]; then
@@ -130,6 +140,12 @@ node_up() {
       done
     fi
   done
+}
+cgroups() { find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d -name "$CG" 2>/dev/null || true; }
+
+node_up() {
+  local n=$1 cidr
+  cgroup_up "$n"
   kubelet_config "$n" >"$S/node$n/kubelet.yaml"; proxy_config "$n" >"$S/node$n/kube-proxy.yaml"; : >"$S/node$n/resolv.conf"
   start "$n" "kubelet$n" "$BIN/kube" kubelet --config "$S/node$n/kubelet.yaml" \
     --kubeconfig "$S/pki/inner/kubelet-node$n.kubeconfig" --hostname-override "node$n" --node-ip "$(node_ip "$n")" \
@@ -149,6 +165,8 @@ up() {
   rm -rf "$S"; mkdir -p "$S"/{pids,logs,cmds,audit}
   [ -z "${KUBE_OWNER:-}" ] || watch_owner
   trap 'echo "kube.sh: up failed; logs in $S/logs" >&2; down >/dev/null 2>&1' ERR
+  # Built in, or not to be had, in many kernels.
+  modprobe -qa br_netfilter overlay 2>/dev/null || true
   echo "$(now) start"
   local n names=node0 P=$S/pki c
   for ((n = 1; n < NODES; n++)); do names=$names,node$n; done
@@ -298,8 +316,8 @@ down() {
   if [ -n "$p" ] && [ "$p" != $$ ] && [ "$(cat "/proc/$p/comm" 2>/dev/null)" = bash ]; then kill -TERM -- "-$p" 2>/dev/null || true; fi
   for p in "${pids[@]}"; do for _ in $(seq 200); do [ -d "/proc/$p" ] || break; sleep 0.02; done; done
   for _ in $(seq 50); do
-    compgen -G "/sys/fs/cgroup/*/$CG" >/dev/null || break
-    find /sys/fs/cgroup/*/"$CG" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    [ -n "$(cgroups)" ] || break
+    cgroups | while read -r p; do find "$p" -depth -type d -exec rmdir {} + 2>/dev/null || true; done
     sleep 0.05
   done
   rm -rf "$S/pids"

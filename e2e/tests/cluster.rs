@@ -24,6 +24,7 @@ async fn a_cluster_works_and_ends() {
     };
     let cluster = Cluster::start(&options).await.unwrap();
     a_service_is_reached(&cluster).await;
+    one_that_is_given_is_reached_too(&cluster).await;
     a_program_is_killed_and_comes_back(&cluster).await;
     let state = own.path().join("state");
     let left = what_runs(&state);
@@ -78,6 +79,31 @@ async fn a_service_is_reached(cluster: &Cluster) {
         .await
         .unwrap();
     assert!(said.contains("localhost"), "{said}");
+}
+
+/// As one of kind or of a cloud would be: by its kubeconfig alone.
+async fn one_that_is_given_is_reached_too(cluster: &Cluster) {
+    let given = Cluster::given(cluster.kubeconfig()).await.unwrap();
+    assert!(!given.is_own() && given.audit().is_none());
+    let forward = given.forward("default", "web", 80).await.unwrap();
+    let answer = ::cluster::http::get(forward.address, "/hosts")
+        .await
+        .unwrap();
+    assert_eq!(answer.0, 200);
+    let refused = given.exec(["true"]).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("only on a cluster that was made here"),
+        "{refused}"
+    );
+    let refused = given
+        .load(Path::new("x.tar"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("it is not known how kube takes images"),
+        "{refused}"
+    );
 }
 
 async fn a_program_is_killed_and_comes_back(cluster: &Cluster) {
