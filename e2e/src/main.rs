@@ -1,16 +1,12 @@
 //! Scenarios on a real cluster: `cargo xtask e2e` builds what they need and starts this.
-#![expect(
-    clippy::print_stdout,
-    reason = "this program talks to the person who started it"
-)]
-
 /// The command line. Pure.
 mod args;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use e2e::scenarios::{self, Outcome, Place, Scenario};
 use e2e::{Cluster, Options};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +21,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
         Ok(Command::Help) => {
-            print!("{}", args::HELP);
+            say(args::HELP.trim_end());
             return ExitCode::SUCCESS;
         }
         Ok(Command::Run(run)) => run,
@@ -53,7 +49,7 @@ async fn stop_asked() -> Result<()> {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    println!("stopping");
+    say("stopping");
     Ok(())
 }
 
@@ -62,43 +58,36 @@ async fn try_all(run: &Run) -> Result<bool> {
     let started = Instant::now();
     let chosen = scenarios::chosen(&run.only, run.all)?;
     let cluster = cluster_for(run, &chosen).await?;
-    let Some(cluster) = cluster else {
-        return Ok(true);
-    };
-    println!(
-        "{} cluster, {:.1} s",
-        at(started),
-        started.elapsed().as_secs_f64()
-    );
-    let say = Box::new(move |line: &str| println!("{} {line}", at(started)));
-    let mut place = Place::prepare(cluster, run.stock.clone(), say).await?;
+    let took = started.elapsed().as_secs_f64();
+    say(&format!("{} cluster, {took:.1} s", at(started)));
+    let tell = Box::new(move |line: &str| say(&format!("{} {line}", at(started))));
+    let mut place = Place::prepare(cluster, run.stock.clone(), tell).await?;
     let mut outcomes: Vec<Outcome> = Vec::new();
     for scenario in chosen {
         outcomes.push(scenario.run(&mut place).await);
     }
     let well = scenarios::all_well(&outcomes);
     if run.keep && !well {
-        println!(
-            "the cluster stays until Ctrl-C: KUBECONFIG={}",
-            place.kubeconfig().display()
-        );
+        let kubeconfig = place.kubeconfig().display();
+        say(&format!(
+            "the cluster stays until Ctrl-C: KUBECONFIG={kubeconfig}"
+        ));
         std::future::pending::<()>().await;
     }
     place.stop().context("the cluster did not end")?;
-    println!("\n{}", scenarios::table(&outcomes));
-    println!("took {:.0} s", started.elapsed().as_secs_f64());
-    println!("{}", scenarios::summary(&outcomes));
+    say(&format!("\n{}", scenarios::table(&outcomes)));
+    say(&format!("took {:.0} s", started.elapsed().as_secs_f64()));
+    say(&scenarios::summary(&outcomes).to_string());
     Ok(well)
 }
 
-/// The given one, or one of our own; none where none can be made, which is then told.
-async fn cluster_for(run: &Run, chosen: &[&Scenario]) -> Result<Option<Cluster>> {
+/// The given one, or one of our own. Who asked for scenarios is not told that all is well where none can be run.
+async fn cluster_for(run: &Run, chosen: &[&Scenario]) -> Result<Cluster> {
     if let Some(kubeconfig) = &run.kubeconfig {
-        return Cluster::given(kubeconfig).await.map(Some);
+        return Cluster::given(kubeconfig).await;
     }
     if let Some(why) = Cluster::absent() {
-        println!("skipped: {why}");
-        return Ok(None);
+        bail!("no cluster can be made here: {why}");
     }
     let options = Options {
         nodes: chosen
@@ -109,7 +98,12 @@ async fn cluster_for(run: &Run, chosen: &[&Scenario]) -> Result<Option<Cluster>>
         folder: Some(run.stock.folder.join("cluster")),
         ..Options::default()
     };
-    Cluster::start(&options).await.map(Some)
+    Cluster::start(&options).await
+}
+
+/// A line for the person who started this. One who listens no longer ends nothing.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Minutes and seconds since then, before a line.
