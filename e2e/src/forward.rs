@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use cluster::wait::PATIENCE;
-use cluster::{Process, Program};
+use cluster::{Process, Program, tools};
 use tempfile::TempDir;
 
 use crate::kubectl::Kubectl;
@@ -67,7 +67,11 @@ pub(crate) async fn by_kubectl(
         format!(":{port}").into(),
     ]);
     let name = format!("the way to {namespace}/{service}");
-    let file = absolute(program);
+    // A guard starts files and does not look in `PATH`.
+    let file = match program.components().count() {
+        1 => tools::in_path(&program).unwrap_or(program),
+        _ => program,
+    };
     let mut process = Program::new(name, file, own.path().join("log"))
         .args(args)
         .start()?;
@@ -77,16 +81,6 @@ pub(crate) async fn by_kubectl(
         process,
         _own: Some(own),
     })
-}
-
-/// A guard starts files and does not look in `PATH`.
-fn absolute(program: PathBuf) -> PathBuf {
-    if program.components().count() > 1 {
-        return program;
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut found = std::env::split_paths(&path).map(|folder| folder.join(&program));
-    found.find(|file| file.is_file()).unwrap_or(program)
 }
 
 /// `... listening on 127.0.0.1:4711 ...`
