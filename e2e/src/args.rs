@@ -16,8 +16,9 @@ e2e --root <dir> --folder <dir> --image <name>[=<archive>] --nats-image <name>[=
   runs scenarios on a real cluster; the few that are always tried, if nothing else is said
     --all                            all of them
     --only <name>                    this one (repeatable)
-    --keep                           after a failure the cluster stays until Ctrl-C
+    --keep                           after a failure the cluster stays as it is until Ctrl-C, and no more is tried
     --kubeconfig <file>              on this cluster, and not on one that is made for it
+                                     (what scenarios have made is removed from it at the end)
     --root <dir>                     the checkout, of which the chart and the examples are tried
     --folder <dir>                   the cluster's data, and the logs of failures
     --image <name>[=<archive>]       what is tried

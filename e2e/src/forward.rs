@@ -3,32 +3,35 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use cluster::wait::PATIENCE;
+use cluster::wait::{self, PATIENCE};
 use cluster::{Process, Program, tools};
-use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::kubectl::Kubectl;
+
+/// Between two looks at whether a way is open still.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// A way that is open until this is dropped.
 #[derive(Debug)]
 pub struct Forward {
     /// Where clients connect.
     pub address: SocketAddr,
-    process: Process,
-    /// For its log, where there is no better place.
-    _own: Option<TempDir>,
+    _way: Way,
 }
 
-impl Forward {
-    /// That it is over, and why; none while it is open.
-    ///
-    /// # Errors
-    /// When the system does not say.
-    pub fn poll_end(&mut self) -> Result<Option<String>> {
-        self.process.poll_end()
-    }
+/// What ends with it.
+#[derive(Debug)]
+#[expect(dead_code, reason = "they are held for their ends")]
+enum Way {
+    /// One program.
+    Process(Process),
+    /// One program after the other.
+    Again(JoinSet<()>),
 }
 
 /// To an address in another network namespace.
@@ -46,12 +49,11 @@ pub(crate) async fn by_nodens(
     let line = process.wait_for_line("listening on ", PATIENCE).await?;
     Ok(Forward {
         address: address_after(&line, "listening on ")?,
-        process,
-        _own: None,
+        _way: Way::Process(process),
     })
 }
 
-/// To a pod of a Service.
+/// To a pod of a Service, and to another one when that is gone, by the same port.
 pub(crate) async fn by_kubectl(
     kubectl: &Kubectl,
     namespace: &str,
@@ -59,28 +61,68 @@ pub(crate) async fn by_kubectl(
     port: u16,
 ) -> Result<Forward> {
     let own = tempfile::tempdir().context("no temporary folder")?;
+    let log = own.path().join("log");
+    let to = [format!("service/{service}"), format!(":{port}")];
+    let mut why = None;
+    let found = wait::until("a way to a pod", PATIENCE, async || {
+        let mut process = port_forward(kubectl, namespace, &to, &log)?;
+        match process.wait_for_line("Forwarding from ", PATIENCE).await {
+            Ok(line) => Ok(Some((process, address_after(&line, "Forwarding from ")?))),
+            // No pod runs yet.
+            Err(error) => {
+                why = Some(error);
+                Ok(None)
+            }
+        }
+    })
+    .await;
+    let (mut process, address) = match (found, why) {
+        (Err(_), Some(why)) => return Err(why),
+        (found, _) => found?,
+    };
+    let to = [
+        format!("service/{service}"),
+        format!("{}:{port}", address.port()),
+    ];
+    let (kubectl, namespace) = (kubectl.clone(), namespace.to_owned());
+    let mut again = JoinSet::new();
+    again.spawn(async move {
+        let _own = own;
+        loop {
+            // It is looked at, so that its end is known; one that cannot be started now may be later.
+            let _ = process.poll_end();
+            if process.pid().is_none()
+                && let Ok(next) = port_forward(&kubectl, &namespace, &to, &log)
+            {
+                process = next;
+            }
+            sleep(AGAIN_AFTER).await;
+        }
+    });
+    Ok(Forward {
+        address,
+        _way: Way::Again(again),
+    })
+}
+
+fn port_forward(
+    kubectl: &Kubectl,
+    namespace: &str,
+    to: &[String; 2],
+    log: &Path,
+) -> Result<Process> {
     let (program, mut args) = kubectl.command_line();
     let command = ["port-forward", "--address", "127.0.0.1", "-n", namespace];
     args.extend(command.map(OsString::from));
-    args.extend([
-        format!("service/{service}").into(),
-        format!(":{port}").into(),
-    ]);
-    let name = format!("the way to {namespace}/{service}");
+    args.extend(to.iter().map(OsString::from));
+    let name = format!("the way to {namespace}/{}", to[0]);
     // A guard starts files and does not look in `PATH`.
     let file = match program.components().count() {
         1 => tools::in_path(&program).unwrap_or(program),
         _ => program,
     };
-    let mut process = Program::new(name, file, own.path().join("log"))
-        .args(args)
-        .start()?;
-    let line = process.wait_for_line("Forwarding from ", PATIENCE).await?;
-    Ok(Forward {
-        address: address_after(&line, "Forwarding from ")?,
-        process,
-        _own: Some(own),
-    })
+    let program = Program::new(name, file, log);
+    program.args(args).start()
 }
 
 /// `... listening on 127.0.0.1:4711 ...`

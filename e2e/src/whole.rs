@@ -195,7 +195,7 @@ impl Cluster {
     }
 
     /// A way to a port of a Service. On a cluster of our own each connection is to whichever pod the Service chooses; on a given
-    /// one all are to one pod (`kubectl port-forward`), and the way ends with it.
+    /// one all are to one pod (`kubectl port-forward`), and to another one when that is gone.
     ///
     /// # Errors
     /// When there is no such Service or the way is not there in time.

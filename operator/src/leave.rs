@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use runtime::process::{self, EXIT_FAILED, EXIT_USAGE, fail};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::args::LeaveArgs;
@@ -21,7 +23,7 @@ pub mod bundled;
 
 use bundled::Bundled;
 
-/// How long the operator's pods may take to end: their grace period, and as long again.
+/// How long the operator's pods may take to end: their grace period, and as long again. The chart gives the Job more.
 const PODS_MAX: Duration = Duration::from_secs(60);
 
 /// How often they are looked for.
@@ -64,6 +66,9 @@ pub enum Error {
         /// Why not.
         source: kube::Error,
     },
+    /// Whoever started it gave up first.
+    #[error("it was ended before it was done: see what holds it up, and give it more time")]
+    Ended,
     /// Some finalizers are still there.
     #[error(
         "the finalizer {FINALIZER} could not be removed from {}: remove it with kubectl edit, or they can never be deleted",
@@ -82,7 +87,15 @@ pub(crate) fn main(args: LeaveArgs) -> ExitCode {
             Ok(client) => client,
             Err(error) => return fail(EXIT_USAGE, &error),
         };
-        match leave(&client, &Leave::from(args)).await {
+        // A Job whose time is over ends its pod so.
+        let mut asked = match signal(SignalKind::terminate()) {
+            Ok(asked) => asked,
+            Err(error) => return fail(EXIT_FAILED, &error),
+        };
+        let ended = async {
+            asked.recv().await;
+        };
+        match leave(&client, &Leave::from(args), ended).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(EXIT_FAILED, &error),
         }
@@ -107,78 +120,134 @@ impl From<LeaveArgs> for Leave {
     }
 }
 
-/// Stops the operator and lets its feeds go.
+/// Stops the operator and lets its feeds go, until `ended` comes. What fails after the operator was stopped starts it again:
+/// the release stays then, and its feeds need somebody.
 ///
 /// # Errors
-/// When feeds need what goes with it: nothing was changed then. When the API server refuses something.
-pub async fn leave(client: &Client, what: &Leave) -> Result<(), Error> {
-    let feeds = Feeds::new(client, &what.place);
-    let used = feeds.list().await?;
-    let used = used
-        .iter()
-        .filter(|feed| bundled::uses(feed, &what.bundled, &what.namespace));
-    let used: Vec<String> = used.map(named).collect();
-    if !used.is_empty() {
-        return Err(Error::InUse { feeds: used });
+/// When feeds need what goes with it: nothing was changed then. When the API server refuses something, and when `ended` came
+/// first.
+pub async fn leave(
+    client: &Client,
+    what: &Leave,
+    ended: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    if !what.bundled.is_empty() {
+        let used = Feeds::reached(client, &what.place).list().await?;
+        let used = used
+            .iter()
+            .filter(|feed| bundled::uses(feed, &what.bundled, &what.namespace));
+        let used: Vec<String> = used.map(named).collect();
+        if !used.is_empty() {
+            return Err(Error::InUse { feeds: used });
+        }
     }
-    stop(client, what).await?;
-    feeds.let_go().await
+    let operator = Operator::of(client, what);
+    let found = operator.found().await?;
+    let going = async {
+        match &found {
+            Some(found) => operator.end(found).await?,
+            None => tracing::info!(deployment = what.deployment, "the operator is not there"),
+        }
+        Feeds::looked_after(client, &what.place).let_go().await
+    };
+    let left = tokio::select! {
+        left = going => left,
+        () = ended => Err(Error::Ended),
+    };
+    if let (Err(_), Some(found)) = (&left, &found) {
+        operator.come_back(found).await;
+    }
+    left
 }
 
-/// Ends the operator: it would set the finalizers again. One that is not there has ended.
-async fn stop(client: &Client, what: &Leave) -> Result<(), Error> {
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &what.namespace);
-    let found = deployments
-        .get_opt(&what.deployment)
-        .await
-        .map_err(api("read the operator's Deployment"))?;
-    let Some(found) = found else {
-        tracing::info!(deployment = what.deployment, "the operator is not there");
-        return Ok(());
-    };
-    let none = json!({ "spec": { "replicas": 0 } });
-    deployments
-        .patch_scale(
-            &what.deployment,
-            &PatchParams::default(),
-            &Patch::Merge(&none),
-        )
-        .await
-        .map_err(api("scale the operator down"))?;
-    tracing::info!(deployment = what.deployment, "the operator is scaled down");
-    let labels = found.spec.and_then(|spec| spec.selector.match_labels);
-    let labels: Vec<String> = labels
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &what.namespace);
-    let until = Instant::now() + PODS_MAX;
-    loop {
-        let found = pods
-            .list(&ListParams::default().labels(&labels.join(",")))
-            .await
-            .map_err(api("look for the operator's pods"))?;
-        // This process may be in a pod of the same labels, but that is a Job's.
-        let left: Vec<String> = found
-            .iter()
-            .filter(|pod| {
-                pod.owner_references()
-                    .iter()
-                    .any(|owner| owner.kind == "ReplicaSet")
-            })
-            .map(ResourceExt::name_any)
-            .collect();
-        if left.is_empty() {
-            return Ok(());
+/// The operator, as its Deployment has it.
+struct Operator<'a> {
+    deployments: Api<Deployment>,
+    pods: Api<Pod>,
+    name: &'a str,
+}
+
+impl<'a> Operator<'a> {
+    fn of(client: &Client, what: &'a Leave) -> Self {
+        Self {
+            deployments: Api::namespaced(client.clone(), &what.namespace),
+            pods: Api::namespaced(client.clone(), &what.namespace),
+            name: &what.deployment,
         }
-        if Instant::now() >= until {
-            // One on a lost node is there for long, and does nothing.
-            tracing::warn!(pods = left.join(", "), "pods of the operator are not gone");
-            return Ok(());
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
+
+    /// None where it has ended already.
+    async fn found(&self) -> Result<Option<Deployment>, Error> {
+        let found = self.deployments.get_opt(self.name).await;
+        found.map_err(api("read the operator's Deployment"))
+    }
+
+    async fn end(&self, found: &Deployment) -> Result<(), Error> {
+        self.scale(0).await?;
+        tracing::info!(deployment = self.name, "the operator is scaled down");
+        self.pods_end(found).await
+    }
+
+    async fn scale(&self, replicas: i32) -> Result<(), Error> {
+        let patch = json!({ "spec": { "replicas": replicas } });
+        let (how, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        let scaled = self.deployments.patch_scale(self.name, &how, &patch).await;
+        scaled.map(drop).map_err(api("scale the operator"))
+    }
+
+    /// As many as there were. What fails here is told beside what has failed before.
+    async fn come_back(&self, found: &Deployment) {
+        let replicas = found.spec.as_ref().and_then(|spec| spec.replicas);
+        let replicas = replicas.unwrap_or(1);
+        match self.scale(replicas).await {
+            Ok(()) => tracing::info!(deployment = self.name, replicas, "the operator goes on"),
+            Err(error) => {
+                tracing::error!(deployment = self.name, replicas, %error, "the operator does not go on: scale it up");
+            }
+        }
+    }
+
+    /// Waits for the end of its pods: one that runs would set the finalizers again.
+    async fn pods_end(&self, found: &Deployment) -> Result<(), Error> {
+        let labels = found.spec.as_ref();
+        let labels = labels.and_then(|spec| spec.selector.match_labels.as_ref());
+        let labels: Vec<String> = labels
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let params = ListParams::default().labels(&labels.join(","));
+        let until = Instant::now() + PODS_MAX;
+        loop {
+            let found = self.pods.list(&params).await;
+            let found = found.map_err(api("look for the operator's pods"))?;
+            let left: Vec<String> = found
+                .iter()
+                .filter(|pod| runs(pod))
+                .map(ResourceExt::name_any)
+                .collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                // One on a lost node is there for long, and does nothing.
+                tracing::warn!(pods = left.join(", "), "pods of the operator are not gone");
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// Whether an operator may run in it. This process may be in a pod of the same labels, but that is a Job's; and one that was
+/// evicted is there until it is collected.
+fn runs(pod: &Pod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    let is_replica = |owner: &OwnerReference| owner.kind == "ReplicaSet";
+    !matches!(phase, Some("Failed" | "Succeeded")) && pod.owner_references().iter().any(is_replica)
 }
 
 /// Feeds as they are, whether or not this release can read them.
@@ -190,7 +259,17 @@ struct Feeds {
 }
 
 impl Feeds {
-    fn new(client: &Client, place: &Where) -> Self {
+    /// Those that this release looks after.
+    fn looked_after(client: &Client, place: &Where) -> Self {
+        let mut feeds = Self::reached(client, place);
+        if let Some(fields) = place.fields() {
+            feeds.params = feeds.params.fields(&fields);
+        }
+        feeds
+    }
+
+    /// Those that it has rights for, also where it leaves them to other operators.
+    fn reached(client: &Client, place: &Where) -> Self {
         let resource = ApiResource::erase::<MarketFeed>(&());
         let all = match place {
             Where::Everywhere { except: _ } => Api::all_with(client.clone(), &resource),
@@ -198,15 +277,11 @@ impl Feeds {
                 Api::namespaced_with(client.clone(), namespace, &resource)
             }
         };
-        let mut params = ListParams::default();
-        if let Some(fields) = place.fields() {
-            params = params.fields(&fields);
-        }
         Self {
             client: client.clone(),
             resource,
             all,
-            params,
+            params: ListParams::default(),
         }
     }
 

@@ -15,6 +15,9 @@ mod chart {
     /// The chart for each case.
     pub(crate) mod rendered;
 
+    /// An API server that has one object.
+    pub(crate) mod found;
+
     /// Kubernetes' own schemas.
     pub(crate) mod schemas;
 
@@ -25,6 +28,8 @@ mod chart {
     mod documents;
 
     mod flags;
+
+    mod nats;
 
     mod notes;
 

@@ -51,20 +51,34 @@ fn up(workspace: &Workspace, nodes: u8) -> Result<()> {
 pub(crate) fn feeds(workspace: &Workspace, number: u32) -> Result<()> {
     let log = Log::fresh(workspace.logs().join("e2e-feeds.log"), false)?;
     let programs = kube::programs(workspace, &log)?;
-    // Cargo builds a package's programs for its own tests, and this is none of them.
-    let mut operator = workspace.cargo();
-    operator.args(["build", "--package", "operator", "--bins"]);
-    if !process::run(&mut operator, &log)?.ok {
-        bail!("cargo build failed; see {}", log.path.display());
+    println!(
+        "{number} feeds on a release build; the log is {}",
+        log.path.display()
+    );
+    let release = |what: &str| {
+        let mut cargo = workspace.cargo();
+        cargo.args([
+            what,
+            "--release",
+            "--package",
+            "operator",
+            "--package",
+            "e2e",
+        ]);
+        cargo
+    };
+    let built = process::run(
+        release("build").args(["--bin", "marketfeed-operator"]),
+        &log,
+    )?;
+    if !built.ok {
+        bail!("cargo build failed; its output:\n{}", built.output);
     }
-    println!("{number} feeds; the log is {}", log.path.display());
-    let mut cargo = workspace.cargo();
-    cargo
-        .args(["test", "--package", "operator", "--package", "e2e"])
-        .args(["--test", "api", "--", "--show-output", "many::"])
+    let mut test = release("test");
+    test.args(["--test", "api", "--", "--show-output", "many::"])
         .env(kube::KUBE_PROGRAMS, programs)
         .env("E2E_FEEDS", number.to_string());
-    let finished = process::run(&mut cargo, &log)?;
+    let finished = process::run(&mut test, &log)?;
     let told = finished.output.lines().filter(|line| {
         let measured = line.contains(" feeds in ") || line.starts_with("then no write");
         let measured = measured || line.starts_with("measured: ");

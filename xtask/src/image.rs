@@ -47,6 +47,12 @@ const BINARIES: [&str; 5] = [
     "exchange-sim",
 ];
 
+/// What the last stage of `deploy/Dockerfile` copies: folders of `/image` in the stage before it.
+const FOLDERS: [&str; 3] = ["bin", "certs", "assignment"];
+
+/// The authorities that this machine trusts, of Debian's package `ca-certificates`: the image has the same file.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// What the image is called where nothing else is said: a name that no registry answers to.
 const REPOSITORY: &str = "localhost/marketfeed";
 
@@ -96,7 +102,7 @@ pub(crate) fn nats(workspace: &Workspace) -> Result<Archive> {
     let version = process::read(Command::new(&server).arg("--version"))?;
     let version = version.trim().rsplit('v').next().unwrap_or_default();
     let context = fresh(workspace, "nats")?;
-    copy(&server, &context.join("nats-server"))?;
+    copy(&server, &context.join("nats-server"), 0o755)?;
     let dockerfile = context.join("Dockerfile");
     fs::write(&dockerfile, NATS_DOCKERFILE).context("cannot write a Dockerfile")?;
     let recipe = oci::Recipe {
@@ -183,15 +189,18 @@ fn pack(workspace: &Workspace, file: &str, version: &str, built: &Binaries) -> R
     // As the stage before the last leaves it.
     let context = fresh(workspace, file)?;
     let image = context.join("image");
-    for folder in ["bin", "assignment"] {
+    for folder in FOLDERS {
         let folder = image.join(folder);
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
     }
     for binary in &built.files {
         let name = binary.file_name().context("a binary has no name")?;
-        copy(binary, &image.join("bin").join(name))?;
+        copy(binary, &image.join("bin").join(name), 0o755)?;
     }
+    let authorities = authorities(workspace)?;
+    let name = authorities.file_name().context("a list has no name")?;
+    copy(authorities, &image.join("certs").join(name), 0o644)?;
     let recipe = oci::Recipe {
         dockerfile: &workspace.root.join("deploy/Dockerfile"),
         context: &context,
@@ -229,11 +238,25 @@ fn fresh(workspace: &Workspace, name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A copy that anybody may run and only its owner change, whatever this user's mask is.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Where authorities are listed, installed where they are not.
+fn authorities(workspace: &Workspace) -> Result<&'static Path> {
+    let file = Path::new(AUTHORITIES);
+    if !file.is_file() {
+        install::apt_install(
+            workspace,
+            &["ca-certificates"],
+            "the image has this machine's list of certificate authorities",
+            "install it (Debian: `apt-get install ca-certificates`) and run this again",
+        )?;
+    }
+    Ok(file)
+}
+
+/// A copy with these rights, whatever this user's mask is.
+fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::copy(from, to)
-        .and_then(|_| fs::set_permissions(to, fs::Permissions::from_mode(0o755)))
+        .and_then(|_| fs::set_permissions(to, fs::Permissions::from_mode(mode)))
         .with_context(|| format!("cannot copy {}", from.display()))
 }
 
@@ -258,9 +281,20 @@ mod tests {
         };
         assert_eq!(after("--package"), PACKAGES);
         assert_eq!(after("--features"), FEATURES);
-        let copied = text.split("&& cp ").nth(1).unwrap();
+        let copied = text.split("&& cp ").nth(2).unwrap();
         let copied: Vec<_> = copied.split_whitespace().take(BINARIES.len()).collect();
         assert_eq!(copied, BINARIES);
+        let taken = words.iter().filter_map(|word| word.strip_prefix("/image/"));
+        let mut taken: Vec<_> = taken.map(|path| path.trim_end_matches('/')).collect();
+        taken.sort_unstable();
+        taken.dedup();
+        let mut made = FOLDERS;
+        made.sort_unstable();
+        assert_eq!(taken, made);
+        assert!(text.contains(&format!("&& cp {AUTHORITIES} /image/certs/")));
+        // Where the programs look for it.
+        let folder = Path::new(AUTHORITIES).parent().unwrap().display();
+        assert!(text.contains(&format!("/image/certs/ {folder}/\n")));
         let [one, ..] = flags(Path::new("/src"), Path::new("/src/target"));
         for flag in [one.as_str(), "=/src", "=/cargo"] {
             assert!(text.contains(flag), "{flag}");

@@ -41,7 +41,16 @@
 {{- end }}
 
 {{- define "marketfeed.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- include "marketfeed.imageOf" (merge (dict "tag" (.Values.image.tag | default .Chart.AppVersion)) .Values.image) }}
+{{- end }}
+
+{{/* An image's name, from its repository and its tag or digest. */}}
+{{- define "marketfeed.imageOf" -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ .tag }}
+{{- end }}
 {{- end }}
 
 {{/* What tells the pods of a component: (dict "root" $ "component" "operator"). It can never be changed. */}}
@@ -126,6 +135,23 @@ affinity:
 {{- end }}
 {{- end }}
 
+{{/* Refuses variables of the operator that are options of its own. */}}
+{{- define "marketfeed.operator.extraEnv" -}}
+{{- range .Values.operator.extraEnv }}
+{{- if hasPrefix "MARKETFEED_" .name }}
+{{- fail (printf "operator.extraEnv has %s: variables that begin so are the operator's options. Where the chart passes a flag, that goes over it; elsewhere the operator would do what its rights and the uninstall hook do not know of. Write the chart's value" .name) }}
+{{- end }}
+{{- end }}
+{{- with .Values.operator.extraEnv }}
+{{- toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The Lease that it takes: the same for all that look after the same feeds (operator/src/controller/place.rs). */}}
+{{- define "marketfeed.operator.lease" -}}
+marketfeed-operator{{ with .Values.operator.watchNamespace }}-{{ . }}{{ end }}
+{{- end }}
+
 {{/* Hosts by which feeds in any namespace reach this release's NATS and simulator. */}}
 {{- define "marketfeed.nats.host" -}}
 {{ include "marketfeed.nats.name" . }}.{{ .Release.Namespace }}.svc
@@ -137,8 +163,8 @@ affinity:
 
 {{/* A size such as 2Gi in KiB. */}}
 {{- define "marketfeed.kib" -}}
-{{- $factors := dict "Ki" 1 "Mi" 1024 "Gi" 1048576 "Ti" 1073741824 -}}
-{{- mul (regexFind "^[0-9]+" . | int64) (get $factors (regexFind "[KMGT]i$" .)) -}}
+{{- $factors := dict "Ki" 1 "Mi" 1024 "Gi" 1048576 "Ti" 1073741824 "Pi" 1099511627776 -}}
+{{- mul (regexFind "^[0-9]+" . | int64) (get $factors (regexFind "[KMGTP]i$" .)) -}}
 {{- end }}
 
 {{/* Whose feeds are looked after, for `run` and `leave` alike. */}}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use cluster::wait::{self, PATIENCE};
 
 use super::Measured;
@@ -30,14 +31,17 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
         .wait_for_closes(&feed.topics, since, CLOSES, CLOSES_MAX)
         .await;
     let gap = feed.gap_since(since);
+    let was_away = !answers(place).await?;
     // Whatever came of it: the next scenario needs it.
     place.cluster.restart("kube-apiserver").await?;
     wait::until("the API server", PATIENCE, async || {
-        let ready = place.kubectl().try_run(["get", "--raw", "/readyz"]).await?;
-        Ok(ready.ok.then_some(()))
+        Ok(answers(place).await?.then_some(()))
     })
     .await?;
     came?;
+    ensure!(was_away, "the API server was there all the time");
+    // What is said of the feed is from before: the operator has to do something now.
+    feed.is_looked_after().await?;
     feed.settle().await?;
     feed.closes(2, PATIENCE).await?;
     feed.same_pods(place, &before).await?;
@@ -48,4 +52,9 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
         ),
         feed.check()?,
     ])
+}
+
+async fn answers(place: &Place) -> Result<bool> {
+    let get = ["get", "--raw", "/readyz", "--request-timeout=5s"];
+    Ok(place.kubectl().try_run(get).await?.ok)
 }

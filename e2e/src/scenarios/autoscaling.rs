@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Measured;
 use super::feed::{Feed, Wanted};
 use super::place::{Place, none, secs};
+use super::pods::Pod;
 
 /// Clients that are more than one gateway is to bear.
 const CLIENTS: usize = 150;
@@ -33,6 +34,10 @@ pub(super) async fn run(place: &mut Place) -> Measured {
     }));
     let (feed, _) = Feed::create(place, wanted).await?;
     feed.wait_for("ScalingActive", "True", UP_MAX).await?;
+    // What the start itself cost may have made them more.
+    gateways(place, &feed, DOWN_MAX, |gateways| gateways == 1).await?;
+    feed.settle().await?;
+    let before = feed.pods(place).await?;
     let started = Instant::now();
     let texts: Vec<String> = feed.topics.iter().map(ToString::to_string).collect();
     let crowd: Vec<Checker> = (0..CLIENTS)
@@ -43,6 +48,7 @@ pub(super) async fn run(place: &mut Place) -> Measured {
         .collect();
     gateways(place, &feed, UP_MAX, |gateways| gateways > 1).await?;
     let up = secs(started);
+    let serves = another_serves(place, &feed, &before).await?;
     for client in &crowd {
         none(client.name(), &client.violations())?;
     }
@@ -54,9 +60,38 @@ pub(super) async fn run(place: &mut Place) -> Measured {
     let told = feed.check()?;
     feed.delete().await?;
     Ok(vec![
-        format!("{CLIENTS} clients: more gateways after {up}; without them one again after {down}"),
+        format!(
+            "{CLIENTS} clients: more gateways after {up}, {serves} serves; without them one again after {down}"
+        ),
         told,
     ])
+}
+
+/// Waits for a gateway that there was not before, until a client of its own has had closes of it; its name.
+async fn another_serves(place: &Place, feed: &Feed, before: &[Pod]) -> Result<String> {
+    let gateway = wait::until("another gateway", UP_MAX, async || {
+        let pods = feed.pods(place).await?.into_iter();
+        let mut others = pods.filter(|pod| {
+            let is_new = before.iter().all(|there| there.uid != pod.uid);
+            is_new && pod.is_ready && pod.component == "gateway"
+        });
+        Ok(others.next())
+    })
+    .await?;
+    let path = "jsonpath={.status.podIP}";
+    let get = ["get", "pod", &gateway.name, "-n", &feed.namespace];
+    let address = place.kubectl().run(get.into_iter().chain(["-o", path]));
+    let address = address.await?;
+    let address = format!("{}:8080", address.trim());
+    let way = place.cluster.forward_to(&address).await?;
+    let texts = feed.topics.iter().map(ToString::to_string).collect();
+    let name = format!("client of {}", gateway.name);
+    let client = Checker::start(name, way.address, texts, Persistence::Stays);
+    client
+        .wait_for_closes(&feed.topics, Duration::ZERO, 2, PATIENCE)
+        .await?;
+    none(client.name(), &client.violations())?;
+    Ok(gateway.name)
 }
 
 /// Waits until so many are wanted.

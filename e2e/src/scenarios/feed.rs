@@ -12,7 +12,11 @@ use wire::{Assignment, Topic};
 
 use super::place::{Place, none, secs};
 use super::pods::{self, Pod};
+use super::tidy::make_namespace;
 use crate::{Forward, Kubectl};
+
+/// When nothing of it is on its way to be otherwise.
+mod settled;
 
 /// How long a change may take until all pods are as they should be: gateways drain half a minute each.
 pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(300);
@@ -189,12 +193,6 @@ impl Feed {
         }
     }
 
-    /// Waits until all pods are as they should be and it is ready.
-    pub(crate) async fn settle(&self) -> Result<()> {
-        self.wait_for("Progressing", "False", SETTLE_MAX).await?;
-        self.wait_for("Ready", "True", SETTLE_MAX).await.map(drop)
-    }
-
     pub(crate) async fn pods(&self, place: &Place) -> Result<Vec<Pod>> {
         place.pods(&self.namespace, &self.name).await
     }
@@ -283,13 +281,6 @@ pub(crate) fn condition(object: &Value, kind: &str) -> Option<Value> {
     }
     let mut conditions = status["conditions"].as_array()?.iter();
     conditions.find(|found| found["type"] == kind).cloned()
-}
-
-/// The namespace may be there already.
-pub(crate) async fn make_namespace(kubectl: &Kubectl, name: &str) -> Result<()> {
-    let namespace =
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-    kubectl.apply(&namespace.to_string()).await.map(drop)
 }
 
 /// The topics of one interval of a spec: short ones, for the first venue to list a symbol.

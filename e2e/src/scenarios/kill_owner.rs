@@ -1,6 +1,6 @@
 //! The pod that publishes a shard is killed.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use cluster::wait::{self, PATIENCE};
 
 use super::Measured;
@@ -22,6 +22,8 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
     feed.closes(3, GAP_MAX).await?;
     let gap = feed.gap_since(since);
     let next = owner_of(place, feed, 0).await?;
+    ensure!(next.uid != owner.uid, "{} publishes again", owner.name);
+    feed.sees_changed(&owner).await?;
     feed.settle().await?;
     feed.closes(2, PATIENCE).await?;
     Ok(vec![
@@ -61,16 +63,6 @@ async fn kill(place: &Place, feed: &Feed, pod: &Pod) -> Result<&'static str> {
         place.kubectl().run(delete.into_iter().chain(now)).await?;
         return Ok("was removed by force");
     }
-    // Its process is the one in its cgroup that runs our binary.
-    let find = "for dir in /proc/[0-9]*; do \
-        grep -qs \"pod$0\" $dir/cgroup && grep -qs ^marketfeed- $dir/cmdline && echo ${dir#/proc/}; \
-        done; true";
-    let pids = place.cluster.exec(["sh", "-c", find, &pod.uid]).await?;
-    let pid = pids.split_whitespace().next();
-    let Some(pid) = pid else {
-        bail!("no process of {} is on the first node", pod.name);
-    };
-    let killed = place.cluster.exec(["kill", "-9", pid]).await;
-    killed.context("cannot kill it")?;
+    super::process::kill(&pod.uid).with_context(|| format!("cannot kill {}", pod.name))?;
     Ok("was killed with -9")
 }

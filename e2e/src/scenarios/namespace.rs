@@ -14,6 +14,7 @@ const GONE_MAX: Duration = Duration::from_secs(240);
 pub(super) async fn run(place: &mut Place) -> Measured {
     place.install().await?;
     let (feed, _) = Feed::create(place, Wanted::new("e2e-going")).await?;
+    let told = feed.check()?;
     let started = Instant::now();
     let delete = ["delete", "namespace", &feed.namespace, "--wait=false"];
     place.kubectl().run(delete).await?;
@@ -22,5 +23,5 @@ pub(super) async fn run(place: &mut Place) -> Measured {
         Ok((!place.kubectl().try_run(get).await?.ok).then_some(()))
     })
     .await?;
-    Ok(vec![format!("gone after {}", secs(started))])
+    Ok(vec![format!("gone after {}", secs(started)), told])
 }

@@ -1,6 +1,5 @@
 //! Where scenarios run: a cluster, what is installed in it, and the feed that several of them look at.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -9,6 +8,7 @@ use serde_json::Value;
 
 use super::feed::{Feed, Wanted};
 use super::pods::{self, Pod};
+use super::tidy::make_namespace;
 use crate::helm::Helm;
 use crate::{Cluster, Kubectl};
 
@@ -73,33 +73,42 @@ pub struct Place {
     pub(crate) stock: Stock,
     say: Say,
     /// The release is there.
-    installed: bool,
+    pub(super) installed: bool,
+    /// The definition of MarketFeeds was there before this: it stays.
+    pub(super) had_definition: bool,
     /// The feed that several scenarios look at; none where the last of them may have broken it.
-    shared: Option<Feed>,
+    pub(super) shared: Option<Feed>,
 }
 
 impl Place {
     /// In a cluster that nobody else works in; its images are loaded here.
     ///
     /// # Errors
-    /// When a node does not take an image, or there is no `helm`.
+    /// When a node does not take an image, there is no `helm`, or a given cluster has something of somebody else's that scenarios
+    /// would touch.
     pub async fn prepare(cluster: Cluster, stock: Stock, say: Say) -> Result<Self> {
-        let started = Instant::now();
-        let images = [Some(&stock.image), Some(&stock.nats), stock.later.as_ref()];
-        for image in images.into_iter().flatten() {
-            if let Some(archive) = &image.archive {
-                cluster.load(archive).await?;
-            }
-        }
         let helm = Helm::find(cluster.kubeconfig())?;
-        let place = Self {
+        let mut place = Self {
             cluster,
             helm,
             stock,
             say,
             installed: false,
+            had_definition: false,
             shared: None,
         };
+        if !place.cluster.is_own() {
+            place.take_over().await?;
+        }
+        let started = Instant::now();
+        let Stock {
+            image, nats, later, ..
+        } = &place.stock;
+        for image in [Some(image), Some(nats), later.as_ref()] {
+            if let Some(archive) = image.and_then(|image| image.archive.as_ref()) {
+                place.cluster.load(archive).await?;
+            }
+        }
         place.say(&format!("images loaded, {}", secs(started)));
         Ok(place)
     }
@@ -171,10 +180,11 @@ impl Place {
         chart: &Path,
         values: &[(String, String)],
     ) -> Result<()> {
+        make_namespace(self.kubectl(), namespace).await?;
         let mut args = vec!["upgrade".to_owned(), "--install".to_owned()];
         args.extend([release.to_owned(), chart.display().to_string()]);
         args.extend(["--namespace".to_owned(), namespace.to_owned()]);
-        args.extend(["--create-namespace", "--wait", "--timeout=150s"].map(str::to_owned));
+        args.extend(["--wait", "--timeout=150s"].map(str::to_owned));
         for (name, value) in values {
             args.extend(["--set".to_owned(), format!("{name}={value}")]);
         }
@@ -198,14 +208,15 @@ impl Place {
         Ok(())
     }
 
-    /// The feed that several scenarios look at, well and with a client; made where there is none. Who breaks it does not put it
+    /// The feed that several scenarios look at, settled and with a client; made where there is none. Who breaks it does not put it
     /// back.
     pub(crate) async fn take_feed(&mut self) -> Result<Feed> {
         self.install().await?;
-        if let Some(feed) = self.shared.take() {
-            return Ok(feed);
-        }
-        let (feed, _) = Feed::create(self, Wanted::new(FEEDS)).await?;
+        let feed = match self.shared.take() {
+            Some(feed) => feed,
+            None => Feed::create(self, Wanted::new(FEEDS)).await?.0,
+        };
+        feed.settle().await?;
         Ok(feed)
     }
 
@@ -244,62 +255,17 @@ impl Place {
         self.kubectl().run(["get", "--raw", &path]).await
     }
 
-    /// Names of the streams of a release's NATS that have `part` in them.
+    /// Names of the streams of a release's NATS that have `part` in them, in order.
     pub(crate) async fn streams(&self, nats: &Nats, part: &str) -> Result<Vec<String>> {
         let path = "/jsz?accounts=1&streams=1&config=1";
         let said = self.ask(&nats.namespace, &nats.pod(0), 8222, path).await?;
         let said: Value = serde_json::from_str(&said).context("NATS said no JSON")?;
         let streams = cluster::nats::streams(&said).into_iter();
         let names = streams.map(|stream| stream.name);
-        Ok(names.filter(|name| name.contains(part)).collect())
-    }
-
-    /// Keeps what is known of a failure: objects, events, what pods say of themselves and what they logged.
-    pub(crate) async fn keep_logs(&mut self, scenario: &str) -> Result<PathBuf> {
-        self.cluster.keep();
-        let folder = self.stock.folder.join(scenario);
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot write {}", folder.display()))?;
-        let looks: [(&str, &[&str]); 5] = [
-            (
-                "objects.txt",
-                &["get", "all,hpa,pdb,configmaps", "-A", "-o", "wide"],
-            ),
-            (
-                "events.txt",
-                &["get", "events", "-A", "--sort-by=.lastTimestamp"],
-            ),
-            (
-                "marketfeeds.yaml",
-                &["get", "marketfeeds", "-A", "-o", "yaml"],
-            ),
-            ("pods.txt", &["describe", "pods", "-A"]),
-            ("nodes.txt", &["describe", "nodes"]),
-        ];
-        for (file, args) in looks {
-            let said = self.kubectl().try_run(args).await?;
-            fs::write(folder.join(file), said.out + &said.err)?;
-        }
-        let namespaced = "custom-columns=:.metadata.namespace,:.metadata.name";
-        let pods = ["get", "pods", "-A", "-o", namespaced, "--no-headers"];
-        let pods = self.kubectl().try_run(pods).await?.out;
-        for line in pods.lines() {
-            let mut words = line.split_whitespace();
-            let (Some(namespace), Some(pod)) = (words.next(), words.next()) else {
-                continue;
-            };
-            if namespace == "kube-system" {
-                continue;
-            }
-            for (end, more) in [("log", "--previous=false"), ("previous.log", "--previous")] {
-                let args = ["logs", "-n", namespace, pod, "--all-containers", more];
-                let said = self.kubectl().try_run(args).await?;
-                if said.ok {
-                    fs::write(folder.join(format!("{namespace}-{pod}.{end}")), said.out)?;
-                }
-            }
-        }
-        Ok(folder)
+        let mut names: Vec<_> = names.filter(|name| name.contains(part)).collect();
+        // The server tells them in no order.
+        names.sort();
+        Ok(names)
     }
 
     /// The administrator's kubeconfig.

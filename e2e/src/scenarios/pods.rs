@@ -59,6 +59,42 @@ fn pod(item: &Value) -> Option<Pod> {
     })
 }
 
+/// What is not as it should be of the Deployments and pods of a list: nothing once each pod that is wanted runs as it is wanted
+/// now, and no other is there.
+pub(crate) fn unsettled(list: &Value) -> Vec<String> {
+    let items = || list["items"].as_array().into_iter().flatten();
+    let deployments = items().filter(|item| item["kind"] == "Deployment");
+    let mut found: Vec<String> = deployments.filter_map(behind).collect();
+    let pods: Vec<Pod> = items()
+        .filter(|item| item["kind"] == "Pod")
+        .filter_map(pod)
+        .collect();
+    for pod in &pods {
+        if pod.is_going {
+            found.push(format!("{} is being removed", pod.name));
+        } else if !pod.is_ready {
+            found.push(format!("{} is not ready", pod.name));
+        }
+    }
+    found
+}
+
+/// A Deployment whose pods are not those that it wants.
+fn behind(item: &Value) -> Option<String> {
+    let (metadata, status) = (&item["metadata"], &item["status"]);
+    let wanted = item["spec"]["replicas"].as_u64().unwrap_or(1);
+    let is = |count: &str| status[count].as_u64().unwrap_or(0) == wanted;
+    let is_whole = status["observedGeneration"] == metadata["generation"]
+        && ["replicas", "updatedReplicas", "readyReplicas"]
+            .into_iter()
+            .all(is);
+    let name = metadata["name"].as_str().unwrap_or_default();
+    (!is_whole).then(|| {
+        let ready = status["readyReplicas"].as_u64().unwrap_or(0);
+        format!("{name} has {ready} of {wanted}")
+    })
+}
+
 /// What has become of pods: those that went, came or were started again. Nothing where they are the same.
 pub(crate) fn changes(before: &[Pod], after: &[Pod]) -> Vec<String> {
     let by_uid = |pods: &[Pod]| -> BTreeMap<String, Pod> {
@@ -120,6 +156,36 @@ mod tests {
         assert!(a.is_ready && !a.is_going);
         assert!(!b.is_ready && b.is_going);
         assert_eq!(read(&json!({})), []);
+    }
+
+    #[test]
+    fn a_feed_is_settled_when_its_pods_are_those_that_are_wanted() {
+        let pod = |name: &str| {
+            let mut pod = item(name, name, 0);
+            pod["kind"] = json!("Pod");
+            pod
+        };
+        let deployment = |wanted: u64, ready: u64, seen: u64| {
+            json!({ "kind": "Deployment", "metadata": { "name": "d", "generation": 2 },
+                "spec": { "replicas": wanted }, "status": { "observedGeneration": seen,
+                "replicas": ready, "updatedReplicas": ready, "readyReplicas": ready } })
+        };
+        let of = |items: &[Value]| unsettled(&json!({ "items": items }));
+        assert_eq!(of(&[deployment(1, 1, 2), pod("a")]), [""; 0]);
+        assert_eq!(of(&[deployment(2, 1, 2), pod("a")]), ["d has 1 of 2"]);
+        // What it says is of an older spec.
+        assert_eq!(of(&[deployment(1, 1, 1), pod("a")]), ["d has 1 of 1"]);
+        let mut old = deployment(1, 1, 2);
+        old["status"]["replicas"] = json!(2);
+        assert_eq!(of(&[old, pod("a")]), ["d has 1 of 1"]);
+        let mut going = pod("b");
+        going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        let mut starting = pod("c");
+        starting["status"]["conditions"] = json!([]);
+        assert_eq!(
+            of(&[deployment(1, 1, 2), pod("a"), going, starting]),
+            ["b is being removed", "c is not ready"]
+        );
     }
 
     #[test]

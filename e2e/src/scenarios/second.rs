@@ -1,5 +1,7 @@
 //! A second release, of one namespace, beside the first; and one of its three NATS servers is lost.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail, ensure};
 use cluster::wait::{self, PATIENCE};
 use serde_json::{Value, json};
@@ -7,10 +9,14 @@ use serde_json::{Value, json};
 use super::Measured;
 use super::feed::{Feed, GAP_MAX, Wanted};
 use super::place::{MARKET, Nats, Place};
+use super::pods;
 
 /// Its name and its namespace, which it looks after.
 pub(super) const SECOND: &str = "second";
 pub(super) const NAMESPACE: &str = "e2e-second";
+
+/// How long a server may take to be ready again.
+const SERVER_MAX: Duration = Duration::from_secs(120);
 
 /// Its NATS.
 pub(super) fn nats() -> Nats {
@@ -99,24 +105,49 @@ pub(super) async fn nats_lost(place: &mut Place) -> Measured {
     let (feed, _) = Feed::create(place, wanted).await?;
     let before = feed.pods(place).await?;
     let since = feed.client.now();
-    let leader = leader(place, &feed).await?;
-    let delete = ["delete", "pod", &leader, "-n", NAMESPACE];
+    let lost = leader(place, &feed).await?;
+    let uid = uid(place, &lost).await?;
+    let delete = ["delete", "pod", &lost, "-n", NAMESPACE];
     let now = ["--grace-period=0", "--force"];
     place.kubectl().run(delete.into_iter().chain(now)).await?;
     feed.closes(5, GAP_MAX).await?;
     let gap = feed.gap_since(since);
-    let status = ["rollout", "status", "--timeout=120s", "-n", NAMESPACE];
-    let set = format!("statefulset/{}", super::place::full_name(SECOND, "nats"));
-    place
-        .kubectl()
-        .run(status.into_iter().chain([set.as_str()]))
-        .await?;
+    comes_again(place, &lost, &uid).await?;
+    // All copies of the closes are there again.
+    let leads = leader(place, &feed).await?;
     feed.settle().await?;
     feed.closes(3, PATIENCE).await?;
     feed.same_pods(place, &before).await?;
     let told = feed.check()?;
     feed.delete().await?;
-    Ok(vec![format!("{leader}, which led, was lost; {gap}"), told])
+    Ok(vec![
+        format!("{lost}, which led, was lost; {gap}; then {leads} led"),
+        told,
+    ])
+}
+
+/// The server's pod is another one of the same name, and ready.
+async fn comes_again(place: &Place, pod: &str, before: &str) -> Result<()> {
+    wait::until("another pod of the server", SERVER_MAX, async || {
+        let get = ["get", "pod", pod, "-n", NAMESPACE, "--ignore-not-found"];
+        let list = place.kubectl().run(get.into_iter().chain(["-o", "json"]));
+        let list = list.await?;
+        if list.trim().is_empty() {
+            return Ok(None);
+        }
+        let list = json!({ "items": [serde_json::from_str::<Value>(&list)?] });
+        let mut now = pods::read(&list).into_iter();
+        Ok(now
+            .any(|now| now.uid != before && now.is_ready)
+            .then_some(()))
+    })
+    .await
+}
+
+async fn uid(place: &Place, pod: &str) -> Result<String> {
+    let path = "jsonpath={.metadata.uid}";
+    let get = ["get", "pod", pod, "-n", NAMESPACE, "-o", path];
+    place.kubectl().run(get).await
 }
 
 /// The pod of the server that leads the stream of closes.
@@ -126,7 +157,10 @@ async fn leader(place: &Place, feed: &Feed) -> Result<String> {
     wait::until("a leader of the closes", PATIENCE, async || {
         let path = "/jsz?accounts=1&streams=1&config=1";
         for server in 0..nats.servers {
-            let said = place.ask(NAMESPACE, &nats.pod(server), 8222, path).await?;
+            // One that is being started does not answer.
+            let Ok(said) = place.ask(NAMESPACE, &nats.pod(server), 8222, path).await else {
+                continue;
+            };
             let said: Value = serde_json::from_str(&said)?;
             let mut streams = cluster::nats::streams(&said).into_iter();
             let found = streams.find(|found| found.name == stream && found.is_whole());
@@ -158,27 +192,7 @@ pub(super) async fn reinstall(place: &mut Place) -> Measured {
     feed.same_pods(place, &before).await?;
     place.install().await?;
     feed.settle().await?;
-    // It looks after it again: what is changed of it is put right.
-    let service = format!("{}-gateway", feed.name);
-    let delete = [
-        "delete",
-        "poddisruptionbudget",
-        &service,
-        "-n",
-        &feed.namespace,
-    ];
-    place.kubectl().run(delete).await?;
-    wait::until("a budget that was deleted", PATIENCE, async || {
-        let get = [
-            "get",
-            "poddisruptionbudget",
-            &service,
-            "-n",
-            &feed.namespace,
-        ];
-        Ok(place.kubectl().try_run(get).await?.ok.then_some(()))
-    })
-    .await?;
+    feed.is_looked_after().await?;
     feed.closes(3, PATIENCE).await?;
     feed.same_pods(place, &before).await?;
     let told = feed.check()?;

@@ -87,11 +87,13 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
     ])
 }
 
-/// Waits until as many instruments are heard of as before.
+/// Waits until as many instruments are carried and heard of as before.
 async fn is_as_before(feed: &Feed, before: &Value) -> Result<()> {
     wait::until("the end of an instrument", PATIENCE, async || {
         let now = feed.object().await?;
-        Ok((now["status"]["summary"] == before["status"]["summary"]).then_some(()))
+        let is_same =
+            |count: &str| now["status"]["summary"][count] == before["status"]["summary"][count];
+        Ok((is_same("instruments") && is_same("fresh")).then_some(()))
     })
     .await
 }

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Measured;
-use super::feed::make_namespace;
 use super::place::Place;
+use super::tidy::make_namespace;
 
 /// Where the values have it: the release's, and one that they watch.
 const NAMESPACES: [&str; 2] = ["e2e-values", "market"];

@@ -20,18 +20,24 @@ impl Refused {
     }
 }
 
-/// Listens to one topic. The first open bar may have been the gateway's for as long as it runs, whoever published it; a
-/// bar is live that is younger than that one.
+/// Listens to one topic. The first bar may have been the gateway's for as long as it runs, whoever published it: the open one,
+/// or between two bars the newest close. A bar is live that is younger than that one.
 #[derive(Debug)]
 pub(crate) struct Listener {
     topic: Topic,
-    /// Start, epoch and number of the first open bar.
-    first: Option<(i64, u64, u64)>,
+    /// The `close_no` of the first bar.
+    closes: Option<u64>,
+    /// Start, epoch and number of the first open bar: after a close there may be one that is as old.
+    open: Option<(i64, u64, u64)>,
 }
 
 impl Listener {
     pub(crate) fn new(topic: Topic) -> Self {
-        Self { topic, first: None }
+        Self {
+            topic,
+            closes: None,
+            open: None,
+        }
     }
 
     pub(crate) fn topic(&self) -> &Topic {
@@ -61,12 +67,13 @@ impl Listener {
     }
 
     fn is_live(&mut self, bar: &Bar) -> bool {
-        // Nothing is replayed to who asks for nothing: a close is new.
+        // An open bar has the number of the close before it, an amendment one of its own.
+        let closes = *self.closes.get_or_insert(bar.close_no);
         if bar.closed {
-            return true;
+            return bar.close_no > closes;
         }
         let at = bar.open_order();
-        at > *self.first.get_or_insert(at)
+        at > *self.open.get_or_insert(at)
     }
 }
 
@@ -77,6 +84,10 @@ mod tests {
     use super::*;
 
     fn bar(seq: u64, closed: bool) -> String {
+        bar_of(seq, closed, 3)
+    }
+
+    fn bar_of(seq: u64, closed: bool, close_no: u64) -> String {
         let topic: Topic = "kline:1s:BTC-USDT".parse().unwrap();
         let bar = Bar {
             instrument: Instrument::new(Venue::new("binance-spot").unwrap(), topic.symbol.clone()),
@@ -87,7 +98,7 @@ mod tests {
             closed,
             rev: 0,
             completeness: Completeness::Quiet,
-            close_no: 3,
+            close_no,
             epoch: 5,
             seq,
             event_time_ms: 0,
@@ -113,9 +124,30 @@ mod tests {
     }
 
     #[test]
-    fn a_close_is_live() {
-        let close = bar(7, true);
-        assert_eq!(listener().handle_frame(&close), Ok(Some(&close[..])));
+    fn a_close_is_live_above_the_first_bars_number() {
+        let close = |close_no: u64| bar_of(7, true, close_no);
+        // Between two bars the newest close is what is there.
+        let mut after_close = listener();
+        for old in [close(3), close(3), close(2)] {
+            assert_eq!(after_close.handle_frame(&old), Ok(None));
+        }
+        assert_eq!(after_close.handle_frame(&close(4)), Ok(Some(&close(4)[..])));
+        // An open bar has the number of the close before it.
+        let mut after_open = listener();
+        for old in [bar(7, false), close(3)] {
+            assert_eq!(after_open.handle_frame(&old), Ok(None));
+        }
+        assert_eq!(after_open.handle_frame(&close(4)), Ok(Some(&close(4)[..])));
+    }
+
+    #[test]
+    fn the_first_open_bar_after_an_old_close_may_be_as_old() {
+        let mut listener = listener();
+        let (open, next) = (bar(8, false), bar(9, false));
+        for old in [bar(7, true), open.clone(), open] {
+            assert_eq!(listener.handle_frame(&old), Ok(None));
+        }
+        assert_eq!(listener.handle_frame(&next), Ok(Some(&next[..])));
     }
 
     #[test]

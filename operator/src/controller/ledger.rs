@@ -30,6 +30,15 @@ pub struct Ledger {
     taken_s: BTreeMap<Key, i64>,
 }
 
+/// Kinds of which a feed may have more or fewer. Of the others it always has its one, which goes with its owner; another one
+/// with our label is a copy that somebody has made, and theirs to remove.
+const CEASE_TO_BE_WANTED: [&str; 4] = [
+    "Deployment",
+    "PodDisruptionBudget",
+    "HorizontalPodAutoscaler",
+    "NetworkPolicy",
+];
+
 /// How long a name that somebody else's object has is left alone before it is tried again, in seconds: nobody tells when that
 /// object is gone.
 pub const TAKEN_FOR_S: i64 = 60;
@@ -101,7 +110,9 @@ impl Ledger {
             }
         };
         let apply = (0..wanted.len()).filter(is_due).collect();
-        let unwanted: Vec<&Key> = there.keys().filter(|key| !keys.contains(key)).collect();
+        let is_unwanted =
+            |key: &&Key| !keys.contains(key) && CEASE_TO_BE_WANTED.contains(&&key.kind[..]);
+        let unwanted: Vec<&Key> = there.keys().filter(is_unwanted).collect();
         self.unwanted_s.retain(|key, _| unwanted.contains(&key));
         let mut delete = Vec::new();
         for key in unwanted {
@@ -242,17 +253,20 @@ mod tests {
     #[test]
     fn a_workload_that_is_not_wanted_lingers() {
         let mut ledger = Ledger::default();
-        let service = Key {
-            kind: "Service".to_owned(),
+        let of = |kind: &str| Key {
+            kind: kind.to_owned(),
             name: "a".to_owned(),
         };
+        let policy = of("NetworkPolicy");
         let mut found = there(&[("old", 3)]);
-        found.insert(service.clone(), 1);
+        found.insert(policy.clone(), 1);
+        found.insert(of("ConfigMap"), 1);
+        found.insert(of("Service"), 1);
         let mut at = |found: &BTreeMap<Key, Version>, now_s| {
             ledger.poll_changes(&[], found, now_s, 30).delete
         };
-        assert_eq!(at(&found, 100), std::slice::from_ref(&service));
-        found.remove(&service);
+        assert_eq!(at(&found, 100), std::slice::from_ref(&policy));
+        found.remove(&policy);
         assert_eq!(at(&found, 129), []);
         assert_eq!(at(&found, 130).len(), 1);
         // It is wanted again for a while: its time begins anew.

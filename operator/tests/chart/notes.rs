@@ -29,6 +29,7 @@ fn the_next_command_fits_the_values() {
     ];
     let scoped = ["--set", "operator.watchNamespace=market"];
     let own_nats = ["--set", "nats.enabled=true", "--set", "nats.replicas=3"];
+    let scoped_nats = ["--set", "operator.watchNamespace=market,nats.enabled=true"];
     let reads = ["--set", "test.feed=demo"];
     for (release, namespace, more, parts) in [
         (
@@ -73,6 +74,12 @@ fn the_next_command_fits_the_values() {
                 "nats://marketfeed-nats.marketfeed-system.svc:4222",
                 "replicas: 3",
             ],
+        ),
+        (
+            "marketfeed",
+            NAMESPACE,
+            &scoped_nats,
+            &["Only feeds of market should use it"],
         ),
         (
             "marketfeed",

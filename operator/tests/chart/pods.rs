@@ -86,7 +86,8 @@ fn they_run_where_is_said_and_as_is_said() {
         let container = &spec["containers"][0];
         let is_nats = name.contains("StatefulSet");
         let image = if is_nats {
-            "registry.example:5000/nats:2.15.2-alpine"
+            // A digest goes before the tag.
+            "registry.example:5000/nats@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
         } else {
             "registry.example:5000/marketfeed:0.1.0-rc.1"
         };

@@ -37,7 +37,10 @@ fn wrong_values() {
         "image.pullPolicy=Sometimes",
         &["image/pullPolicy", "IfNotPresent"],
     );
+    check("leave.timeoutSeconds=60", &["leave/timeoutSeconds", "120"]);
     // Malformed.
+    check("image.digest=sha256:abc", &["image/digest"]);
+    check("nats.image.digest=2.15.2", &["nats/image/digest"]);
     check(
         "operator.watchNamespace=Market",
         &["operator/watchNamespace"],
@@ -56,6 +59,10 @@ fn wrong_values() {
     check(
         "operator.watchNamespace=market,operator.exceptNamespaces={staging}",
         &["operator.watchNamespace", "operator.exceptNamespaces"],
+    );
+    check(
+        "operator.extraEnv[0].name=MARKETFEED_WATCH_NAMESPACE",
+        &["operator.extraEnv", "MARKETFEED_WATCH_NAMESPACE", "options"],
     );
     check("serviceAccount.create=false", &["serviceAccount.name"]);
     check(

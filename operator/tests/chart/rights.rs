@@ -2,30 +2,79 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::Resource;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use operator::controller::Where;
 use serde_json::{Value, json};
 
 use super::rendered::{Case, NAMESPACE, cases, strings};
 use super::tools::root;
 
-type Rights = BTreeMap<String, BTreeSet<String>>;
+/// A group, a resource of it and a verb, and the names that it is for where it is not for all.
+type Right = (String, String, String, Vec<String>);
 
-fn rights(role: &Value) -> Rights {
-    let mut rights = Rights::new();
+fn rights(role: &Value) -> BTreeSet<Right> {
+    let mut rights = BTreeSet::new();
     for rule in role["rules"].as_array().unwrap() {
-        for resource in strings(&rule["resources"]) {
-            rights
-                .entry(resource)
-                .or_default()
-                .extend(strings(&rule["verbs"]));
+        let names = strings(&rule["resourceNames"]);
+        for group in strings(&rule["apiGroups"]) {
+            for resource in strings(&rule["resources"]) {
+                for verb in strings(&rule["verbs"]) {
+                    let right = (group.clone(), resource.clone(), verb, names.clone());
+                    assert!(rights.insert(right), "twice in {role}");
+                }
+            }
         }
     }
     rights
 }
 
+/// Resources and their verbs.
+type Table = BTreeMap<String, BTreeSet<String>>;
+
+/// What is documented, as rules have it: `named` are those rights that are for one object alone.
+fn written(table: &Table, named: &[(&str, &str, &str)]) -> BTreeSet<Right> {
+    let right = |resource: &str, verb: &str| {
+        let names = named.iter().filter(|of| (of.0, of.1) == (resource, verb));
+        let names = names.map(|of| of.2.to_owned()).collect();
+        let group = group(resource).to_owned();
+        (group, resource.to_owned(), verb.to_owned(), names)
+    };
+    let of = |(resource, verbs): (&String, &BTreeSet<String>)| -> Vec<Right> {
+        verbs.iter().map(|verb| right(resource, verb)).collect()
+    };
+    table.iter().flat_map(of).collect()
+}
+
+/// The group of a resource, as its type has it.
+fn group(resource: &str) -> &'static str {
+    match resource.split('/').next().unwrap() {
+        "marketfeeds" => "marketfeed.dev",
+        "configmaps" => ConfigMap::GROUP,
+        "services" => Service::GROUP,
+        "pods" => Pod::GROUP,
+        "deployments" => Deployment::GROUP,
+        "poddisruptionbudgets" => PodDisruptionBudget::GROUP,
+        "horizontalpodautoscalers" => HorizontalPodAutoscaler::GROUP,
+        "networkpolicies" => NetworkPolicy::GROUP,
+        "jobs" => Job::GROUP,
+        "events" => Event::GROUP,
+        "leases" => Lease::GROUP,
+        other => panic!("of which group are {other}?"),
+    }
+}
+
 /// A table of docs/operator.md: what is needed where feeds are, and what where the operator is.
 struct Documented {
-    feeds: Rights,
-    own: Rights,
+    feeds: Table,
+    own: Table,
 }
 
 /// The operator's table, and that of what runs when it goes.
@@ -40,7 +89,7 @@ fn documented() -> [Documented; 2] {
 }
 
 fn table(text: &str) -> Documented {
-    let (mut feeds, mut own) = (Rights::new(), Rights::new());
+    let (mut feeds, mut own) = (Table::new(), Table::new());
     for row in text.lines().take_while(|line| line.starts_with('|')) {
         let mut cells = row.trim_matches('|').split('|').map(str::trim);
         let (resources, verbs) = (cells.next().unwrap(), cells.next().unwrap());
@@ -70,14 +119,29 @@ fn installed(case: &Case) -> (&str, bool) {
 #[track_caller]
 fn check(case: &Case, names: [&str; 2], expect: &Documented) {
     let (begin, scoped) = installed(case);
+    // Of its own objects each may use its own.
+    let place = if scoped {
+        Where::Namespace("market".to_owned())
+    } else {
+        Where::Everywhere {
+            except: BTreeSet::new(),
+        }
+    };
+    let (lease, operator) = (place.lease(), format!("{begin}-operator"));
+    let named = [
+        ("leases", "get", &lease[..]),
+        ("leases", "update", &lease),
+        ("deployments", "get", &operator),
+        ("deployments/scale", "patch", &operator),
+    ];
     let names = names.map(|name| format!("{begin}-{name}"));
     let kind = if scoped { "Role" } else { "ClusterRole" };
     let role = case.one(kind, &names[0]);
-    assert_eq!(rights(role), expect.feeds, "{}", case.name);
+    assert_eq!(rights(role), written(&expect.feeds, &[]), "{}", case.name);
     let namespace = if scoped { json!("market") } else { json!(null) };
     assert_eq!(role["metadata"]["namespace"], namespace);
     let role = case.one("Role", &names[1]);
-    assert_eq!(rights(role), expect.own, "{}", case.name);
+    assert_eq!(rights(role), written(&expect.own, &named), "{}", case.name);
     assert_eq!(role["metadata"]["namespace"], NAMESPACE);
 }
 

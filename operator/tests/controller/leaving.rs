@@ -1,5 +1,8 @@
 //! How the operator goes, and its feeds stay.
 
+use std::future::pending;
+use std::time::Duration;
+
 use kube::Client;
 use operator::controller::Where;
 use operator::leave::{Error, Leave, leave};
@@ -65,6 +68,10 @@ fn finalizers(api: &Api, name: &str) -> Value {
     api.get("marketfeeds", name)["metadata"]["finalizers"].clone()
 }
 
+fn replicas(api: &Api) -> Value {
+    api.get("deployments", "mf-operator")["spec"]["replicas"].clone()
+}
+
 #[tokio::test(start_paused = true)]
 async fn it_ends_the_operator_and_lets_all_feeds_go() {
     let (api, client, what) = scene();
@@ -73,8 +80,8 @@ async fn it_ends_the_operator_and_lets_all_feeds_go() {
     put_feed(&api, "other", "theirs", &json!({}));
     put_feed(&api, "market", "busy", &json!({}));
     api.contend(&feed_path("market", "busy"), 3);
-    leave(&client, &what).await.unwrap();
-    assert_eq!(api.get("deployments", "mf-operator")["spec"]["replicas"], 0);
+    leave(&client, &what, pending()).await.unwrap();
+    assert_eq!(replicas(&api), 0);
     for name in ["crypto", "broken", "busy"] {
         assert_eq!(finalizers(&api, name), json!(["other/one"]), "{name}");
     }
@@ -85,7 +92,7 @@ async fn it_ends_the_operator_and_lets_all_feeds_go() {
     // Once more, and without the operator, there is nothing to do.
     api.writes();
     api.remove(DEPLOYMENT);
-    leave(&client, &what).await.unwrap();
+    leave(&client, &what, pending()).await.unwrap();
     assert_eq!(api.writes(), []);
 }
 
@@ -94,7 +101,7 @@ async fn nothing_is_done_while_its_nats_is_used() {
     let (api, client, what) = scene();
     let urls = json!({ "nats": { "urls": ["nats://mf-nats.system.svc:4222"] }, "sources": 7 });
     put_feed(&api, "market", "user", &urls);
-    let error = leave(&client, &what).await.unwrap_err();
+    let error = leave(&client, &what, pending()).await.unwrap_err();
     let Error::InUse { feeds } = &error else {
         panic!("{error}")
     };
@@ -111,15 +118,72 @@ async fn nothing_is_done_while_its_nats_is_used() {
 async fn feeds_are_let_go_after_the_operators_pods() {
     let (api, client, what) = scene();
     put_pod(&api, "mf-operator-x", "ReplicaSet");
-    let leaving = leave(&client, &what);
+    let leaving = leave(&client, &what, pending());
     tokio::pin!(leaving);
-    let held = tokio::time::timeout(std::time::Duration::from_secs(20), &mut leaving);
+    let held = tokio::time::timeout(Duration::from_secs(20), &mut leaving);
     assert!(held.await.is_err(), "it waits for the pod");
-    assert_eq!(api.get("deployments", "mf-operator")["spec"]["replicas"], 0);
+    assert_eq!(replicas(&api), 0);
     assert_eq!(finalizers(&api, "crypto").as_array().unwrap().len(), 2);
     api.remove("/api/v1/namespaces/system/pods/mf-operator-x");
     leaving.await.unwrap();
     assert_eq!(finalizers(&api, "crypto"), json!(["other/one"]));
+}
+
+/// One that was evicted, or ran on a node that was shut down, is there until Kubernetes collects it.
+#[tokio::test(start_paused = true)]
+async fn pods_that_have_ended_are_not_waited_for() {
+    let (api, client, what) = scene();
+    for (name, phase) in [("mf-operator-x", "Failed"), ("mf-operator-y", "Succeeded")] {
+        put_pod(&api, name, "ReplicaSet");
+        api.change_all("pods", |pod| {
+            if pod["metadata"]["name"] == name {
+                pod["status"] = json!({ "phase": phase });
+            }
+        });
+    }
+    let started = tokio::time::Instant::now();
+    leave(&client, &what, pending()).await.unwrap();
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert_eq!(finalizers(&api, "crypto"), json!(["other/one"]));
+}
+
+/// The release stays then: its feeds need their operator.
+#[tokio::test(start_paused = true)]
+async fn the_operator_goes_on_where_leaving_fails() {
+    let (api, client, what) = scene();
+    put_feed(&api, "market", "stuck", &json!({}));
+    api.contend(&feed_path("market", "stuck"), usize::MAX);
+    leave(&client, &what, pending()).await.unwrap_err();
+    assert_eq!(replicas(&api), 2);
+}
+
+/// As a Job is whose time is over.
+#[tokio::test(start_paused = true)]
+async fn the_operator_goes_on_where_leaving_is_ended() {
+    let (api, client, what) = scene();
+    put_pod(&api, "mf-operator-x", "ReplicaSet");
+    let ended = tokio::time::sleep(Duration::from_secs(20));
+    let error = leave(&client, &what, ended).await.unwrap_err();
+    assert!(matches!(error, Error::Ended), "{error}");
+    assert_eq!(replicas(&api), 2);
+    assert_eq!(finalizers(&api, "crypto").as_array().unwrap().len(), 2);
+}
+
+/// Their operator is another, but the NATS that goes is theirs.
+#[tokio::test(start_paused = true)]
+async fn feeds_of_other_operators_use_its_nats_too() {
+    let (api, client, mut what) = scene();
+    let urls = json!({ "nats": { "urls": ["nats://mf-nats.system.svc:4222"] } });
+    put_feed(&api, "other", "user", &urls);
+    let error = leave(&client, &what, pending()).await.unwrap_err();
+    let Error::InUse { feeds } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(feeds[..], ["other/user"]);
+    assert_eq!(api.writes(), []);
+    // One that has rights in a single namespace can ask no other.
+    what.place = Where::Namespace("market".to_owned());
+    leave(&client, &what, pending()).await.unwrap();
 }
 
 /// A pod of a node that is lost holds up nothing for ever.
@@ -127,7 +191,7 @@ async fn feeds_are_let_go_after_the_operators_pods() {
 async fn a_pod_that_never_goes_is_not_waited_for_in_vain() {
     let (api, client, what) = scene();
     put_pod(&api, "mf-operator-x", "ReplicaSet");
-    leave(&client, &what).await.unwrap();
+    leave(&client, &what, pending()).await.unwrap();
     assert_eq!(finalizers(&api, "crypto"), json!(["other/one"]));
 }
 
@@ -136,7 +200,7 @@ async fn feeds_that_cannot_be_let_go_are_named_and_hold_up_no_other() {
     let (api, client, what) = scene();
     put_feed(&api, "market", "stuck", &json!({}));
     api.contend(&feed_path("market", "stuck"), usize::MAX);
-    let error = leave(&client, &what).await.unwrap_err();
+    let error = leave(&client, &what, pending()).await.unwrap_err();
     let Error::Held { feeds } = &error else {
         panic!("{error}")
     };
@@ -149,7 +213,7 @@ async fn only_feeds_of_its_own_namespace_are_let_go() {
     let (api, client, mut what) = scene();
     put_feed(&api, "another", "theirs", &json!({}));
     what.place = Where::Namespace("another".to_owned());
-    leave(&client, &what).await.unwrap();
+    leave(&client, &what, pending()).await.unwrap();
     assert_eq!(finalizers(&api, "theirs"), json!(["other/one"]));
     assert_eq!(finalizers(&api, "crypto").as_array().unwrap().len(), 2);
 }
