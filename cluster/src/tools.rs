@@ -27,6 +27,23 @@ pub fn nginx() -> Result<PathBuf> {
     first("nginx", "NGINX", [in_path("nginx"), usual])
 }
 
+/// One of the programs of `cluster/tools.txt`, as `helm-docs`: the one that its variable (`HELM_DOCS`) names, the copy of that very
+/// version that `cargo xtask` keeps, or that of `PATH`.
+///
+/// # Errors
+/// When there is none; the text says how to get one.
+pub fn chart_tool(name: &str) -> Result<PathBuf> {
+    let modules = include_str!("../tools.txt").lines();
+    let end = format!("/{name}");
+    let version = modules
+        .filter_map(|module| module.split_once('@'))
+        .find_map(|(path, version)| path.ends_with(&end).then_some(version));
+    let version = version.with_context(|| format!("{name} is not in cluster/tools.txt"))?;
+    let variable = name.replace('-', "_").to_uppercase();
+    let kept = cached(&format!("{name}-{version}"));
+    first(name, &variable, [kept, in_path(name)])
+}
+
 /// One of the project's own binaries, from the folder of cargo's output that this program is in.
 ///
 /// # Errors
@@ -50,7 +67,8 @@ fn output_folder() -> Result<PathBuf> {
 }
 
 fn first(name: &str, variable: &str, places: [Option<PathBuf>; 2]) -> Result<PathBuf> {
-    if let Some(named) = env::var_os(variable).map(PathBuf::from) {
+    let named = env::var_os(variable).filter(|value| !value.is_empty());
+    if let Some(named) = named.map(PathBuf::from) {
         if !named.is_file() {
             bail!("{variable} names {}, which is not there", named.display());
         }
@@ -62,10 +80,12 @@ fn first(name: &str, variable: &str, places: [Option<PathBuf>; 2]) -> Result<Pat
     })
 }
 
-fn in_path(name: &str) -> Option<PathBuf> {
+/// The first file of that name in the folders of `PATH`.
+#[must_use]
+pub fn in_path(name: impl AsRef<Path>) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
-        .map(|folder| folder.join(name))
+        .map(|folder| folder.join(&name))
         .find(|file| file.is_file())
 }
 
@@ -76,4 +96,19 @@ fn cached(name: &str) -> Option<PathBuf> {
         None => Path::new(&env::var_os("HOME")?).join(".cache"),
     };
     Some(cache.join("marketfeed/tools").join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chart_tools_are_those_of_the_list() {
+        let error = chart_tool("helm-dogs").unwrap_err().to_string();
+        assert!(error.contains("not in cluster/tools.txt"), "{error}");
+        for name in ["helm", "kubeconform", "helm-docs"] {
+            let why = chart_tool(name).err().map(|error| error.to_string());
+            assert!(!why.unwrap_or_default().contains("tools.txt"), "{name}");
+        }
+    }
 }

@@ -5,10 +5,11 @@
 #   build.sh programs   kube and nodens alone: an API server without nodes needs no more
 #   build.sh where      prints the folder, and builds nothing
 #   build.sh packages   prints Debian's packages that are missing
+#   build.sh nodes      prints why this machine can have no nodes; nothing if it can
 # Needs Go 1.26 or later, gcc and Python. Nothing is installed here: `cargo xtask e2e up` does that.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-V=v1.35.4 METRICS=v0.9.0
+V=$(sed -n 's#^\sk8s.io/kubernetes ##p' "$HERE/kube/go.mod") METRICS=v0.9.0
 SETS=${XDG_CACHE_HOME:-$HOME/.cache}/marketfeed/kube
 KEY=$(cd "$HERE" && find build.sh mkimage.py kube -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
 SET=$SETS/$KEY
@@ -25,12 +26,21 @@ packages() {
   echo "${need[*]:-}"
 }
 
+nodes() {
+  if [ "$(id -u)" != 0 ]; then echo "nodes need root, for namespaces of their own"
+  elif ! unshare --mount --net --pid --fork true 2>/dev/null; then echo "nodes need namespaces of their own, and this machine lets nobody make them"
+  elif [ -e /sys/fs/cgroup/cgroup.controllers ] && [ "${E2E_CGROUP_V2:-}" != 1 ]; then
+    echo "this machine has cgroup v2 only, which the cluster was not tried on (E2E_CGROUP_V2=1 tries it)"
+  fi
+}
+
 # Sets that nobody has asked for in two weeks: each is a third of a gigabyte.
 forget() { find "$SETS" -mindepth 2 -maxdepth 2 -name used -mtime +14 -printf '%h\0' 2>/dev/null | xargs -0r rm -rf; }
 
 case ${1:-} in
   where) echo "$SET"; exit ;;
   packages) packages; exit ;;
+  nodes) nodes; exit ;;
   programs | '') ;;
   *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 2 ;;
 esac
@@ -44,7 +54,7 @@ forget
 
 export CGO_ENABLED=0 GOFLAGS="-buildvcs=false -trimpath -p=2"
 P=k8s.io/component-base/version
-LD="-s -w -X $P.gitVersion=$V -X $P.gitMajor=1 -X $P.gitMinor=35 -X $P.gitTreeState=clean -X $P.gitCommit=0000000 -X $P.buildDate=1970-01-01T00:00:00Z"
+LD="-s -w -X $P.gitVersion=$V -X $P.gitMajor=1 -X $P.gitMinor=$(cut -d. -f2 <<<"$V") -X $P.gitTreeState=clean -X $P.gitCommit=0000000 -X $P.buildDate=1970-01-01T00:00:00Z"
 cd "$HERE/kube"
 
 # program NAME FLAGS...: what is there was made by these sources; a build that was broken off leaves nothing.

@@ -12,6 +12,9 @@
 #   kube.sh stop NAME           kill -9 one program; start NAME: start it again
 # Variables: KUBE_PROGRAMS (what build.sh has built), KUBE_STATE (data, logs, certificates), KUBE_PORT, and KUBE_OWNER, the pid of
 # a process with whose end the cluster ends too. Two clusters at a time need a state and a port each.
+#
+# While there is a cluster, the processes that it hangs on hold a lock on $KUBE_STATE.lock: who has that file open is of this
+# cluster, whatever became of the numbers in pids.
 set -Eeuo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -19,11 +22,11 @@ PROGRAMS=${KUBE_PROGRAMS:-$("$HERE/build.sh" where)}
 BIN=$PROGRAMS/bin
 IMAGES=$PROGRAMS/images
 ADDONS=${KUBE_ADDONS:-$HERE/manifests} # a folder of manifests
-S=${KUBE_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}/marketfeed/kube/state}
+S=$(realpath -m "${KUBE_STATE:-$(dirname "$("$HERE/build.sh" where)")/state}")
 PATH=$PATH:/usr/sbin:/sbin
 PORT=${KUBE_PORT:-6443}          # the API server's on 127.0.0.1, outside the namespaces
 NODES=${NODES:-1}
-CG=${KUBE_CGROUP:-kube-$PORT}    # cgroup, in every v1 hierarchy, that holds the pods
+CG=kube-$(cksum <<<"$S" | cut -d' ' -f1) # the pods' cgroup: in every v1 hierarchy, or in the one of v2
 SVC_CIDR=10.96.0.0/16
 POD_CIDR=10.244.0.0/16
 DNS_IP=10.96.0.10
@@ -35,7 +38,14 @@ export KUBECONFIG=$S/pki/admin.kubeconfig
 
 now() { date +%T.%N | cut -c1-12; }
 pid_of() { cat "$S/pids/$1" 2>/dev/null || true; }
-alive() { local p; p=$(pid_of "$1"); [ -n "$p" ] && [ -d "/proc/$p" ]; }
+# held: the pids of all that have the lock's file open.
+held() { find /proc/[0-9]*/fd -maxdepth 1 -lname "$(sed 's/[][*?\\]/\\&/g' <<<"$S.lock")" 2>/dev/null | cut -d/ -f3 | sort -u; }
+# alive NAME: its number may be another's by now. What does not hold the lock is in a node's PID namespace.
+alive() {
+  local p n h; p=$(pid_of "$1"); n=$(readlink "/proc/${p:-none}/ns/pid") || return 1
+  for h in "$S"/pids/holder*; do [ "$n" != "$(readlink "/proc/$(cat "$h")/ns/pid")" ] || return 0; done
+  held | grep -qx "$p"
+}
 node_ip() { echo "10.200.0.$((1 + $1))"; }
 in_node() { local h; h=$(pid_of "holder$1"); shift; nsenter --target "$h" --mount --net --pid -- "$@"; }
 kc() { "$BIN/kube" kubectl "$@"; }
@@ -45,7 +55,7 @@ kc() { "$BIN/kube" kubectl "$@"; }
 start() {
   local node=$1 name=$2 h; h=$(pid_of "holder$1"); shift 2
   printf '%s\n' "$node" "$name" "$@" >"$S/cmds/$name"
-  setsid nsenter --target "$h" --mount --net --pid -- "$@" </dev/null >>"$S/logs/$name.log" 2>&1 &
+  setsid nsenter --target "$h" --mount --net --pid -- "$@" </dev/null >>"$S/logs/$name.log" 2>&1 9>&- &
   local p=$! c=
   for _ in $(seq 200); do # nsenter's child, once it is no longer nsenter, is the program
     c=$(tr -d ' ' <"/proc/$p/task/$p/children" 2>/dev/null) || true
@@ -66,11 +76,12 @@ wait_for() { # wait_for SECONDS WHAT CMD...
 
 # The owner may be killed without a word: a process that waits for its end takes the cluster down then.
 watch_owner() {
-  setsid bash -c 'tail --pid="$0" -f /dev/null; exec "$1" down' "$KUBE_OWNER" "$HERE/kube.sh" </dev/null >"$S/logs/owner.log" 2>&1 &
+  setsid bash -c 'tail --pid="$0" -f /dev/null; exec "$1" down 9>&-' "$KUBE_OWNER" "$HERE/kube.sh" </dev/null >"$S/logs/owner.log" 2>&1 &
   echo $! >"$S/pids/owner"
 }
 
-# hold N: the namespaces of node N, kept by process 1 of its pid namespace.
+# hold N: the namespaces of node N, kept by process 1 of its pid namespace. It has the lock from its first moment on, before its
+# number is written anywhere: `down` finds it even if `up` was killed in between.
 hold() {
   local n=$1 unshare child=
   setsid unshare --mount --net --pid --fork --mount-proc --propagation private --kill-child \
@@ -91,7 +102,8 @@ hold() {
     mount --bind '$S/node$n/log/containers' /var/log/containers
     ip link set lo up
     echo 1 >/proc/sys/net/ipv4/ip_forward
-    echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables"
+    bridge=/proc/sys/net/bridge/bridge-nf-call-iptables
+    [ ! -e \$bridge ] || echo 1 >\$bridge"
   # Each further node has a veth to node 0, which routes between them (a bridge
   # would not do: br_netfilter would track its frames twice). The default route
   # is what lets a node send to a Service address before it is translated.
@@ -118,18 +130,9 @@ runtime_up() { # containerd and the images
   [ ${#tars[@]} = 0 ] || load_node "$n" "${tars[@]}"
 }
 
-# The cgroup that holds the pods of node N: kubelet wants it made, with all controllers.
-cgroup_up() {
-  local n=$1 h f c
-  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then # version 2
-    h=/sys/fs/cgroup
-    for f in "$CG" "node$n"; do
-      # One that cannot be handed on, such as that of real-time processes, is not needed.
-      for c in $(cat "$h/cgroup.controllers"); do echo "+$c" >"$h/cgroup.subtree_control" 2>/dev/null || true; done
-      h=$h/$f; mkdir -p "$h"
-    done
-    return
-  fi
+# cgroups N: the cgroup of node N's pods: kubelet wants it made.
+cgroups() {
+  local n=$1 h f d
   for h in /sys/fs/cgroup/*/; do
     grep -q " ${h%/} cgroup " /proc/mounts || continue
     mkdir -p "$h$CG/node$n"
@@ -140,12 +143,19 @@ cgroup_up() {
       done
     fi
   done
+  [ -e /sys/fs/cgroup/cgroup.controllers ] || return 0
+  mkdir -p "/sys/fs/cgroup/$CG/node$n"
+  for d in /sys/fs/cgroup "/sys/fs/cgroup/$CG" "/sys/fs/cgroup/$CG/node$n"; do
+    for f in $(cat "$d/cgroup.controllers"); do # one by one: kubelet says itself which one it lacks
+      echo "+$f" 2>/dev/null >"$d/cgroup.subtree_control" || true
+    done
+  done
 }
-cgroups() { find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d -name "$CG" 2>/dev/null || true; }
+cgroups_left() { find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d -name "$CG"; }
 
 node_up() {
   local n=$1 cidr
-  cgroup_up "$n"
+  cgroups "$n"
   kubelet_config "$n" >"$S/node$n/kubelet.yaml"; proxy_config "$n" >"$S/node$n/kube-proxy.yaml"; : >"$S/node$n/resolv.conf"
   start "$n" "kubelet$n" "$BIN/kube" kubelet --config "$S/node$n/kubelet.yaml" \
     --kubeconfig "$S/pki/inner/kubelet-node$n.kubeconfig" --hostname-override "node$n" --node-ip "$(node_ip "$n")" \
@@ -160,17 +170,58 @@ node_up() {
 has_cidr() { [ -n "$(kc get node "node$1" -o 'jsonpath={.spec.podCIDR}')" ]; }
 node_ready() { kc get node "node$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' | grep -q True; }
 
+# What a cluster was made of: another is not taken for it.
+made_of() { echo "$NODES node(s), port $PORT, $PROGRAMS"; }
+is_ready() { [ -e "$S/ready" ] && kc get --raw /readyz --request-timeout=5s >/dev/null 2>&1; }
+
+# claim: takes the lock, and ends first what is left of a cluster that is none any more. 1: there is one, as is wanted.
+claim() {
+  local p
+  mkdir -p "${S%/*}"
+  exec 9>>"$S.lock"
+  if flock -n 9; then swept || fail "take it away by hand"; return 0; fi
+  if is_ready; then
+    [ -z "${KUBE_OWNER:-}" ] || fail "there is another's cluster in $S"
+    [ "$(cat "$S/ready")" = "$(made_of)" ] || fail "there is a cluster of $(cat "$S/ready"): take it down first"
+    return 1
+  fi
+  for p in $(held); do
+    case $(cat "/proc/$p/comm" 2>/dev/null) in
+      bash | kube.sh) [ "$p" = $$ ] || [ "$p" = "$(pid_of owner)" ] || fail "another makes a cluster in $S at this moment" ;;
+    esac
+  done
+  echo "kube.sh: what is left of a cluster in $S is ended" >&2
+  down >/dev/null && flock -w 10 9 || fail "it does not end"
+}
+fail() { echo "kube.sh: $1" >&2; exit 1; }
+
+# Nobody may listen any more, and a signal may come again: what has begun is ended all the same.
+broken_off() {
+  [ $BASHPID = $$ ] || return 0 # a subshell's failure is its caller's to judge
+  trap '' INT TERM HUP PIPE; trap - ERR
+  echo "kube.sh: up $1; logs in $S/logs" >&2 || true
+  down >>"$S/logs/down.log" 2>&1
+  exit 1
+}
+
 up() {
-  if alive holder0; then echo "already up"; echo "export KUBECONFIG=$KUBECONFIG"; return 0; fi
+  if ! claim; then echo "already up"; echo "export KUBECONFIG=$KUBECONFIG"; return 0; fi
   rm -rf "$S"; mkdir -p "$S"/{pids,logs,cmds,audit}
+  trap 'broken_off failed' ERR
+  trap 'broken_off "was broken off"' INT TERM HUP PIPE
   [ -z "${KUBE_OWNER:-}" ] || watch_owner
-  trap 'echo "kube.sh: up failed; logs in $S/logs" >&2; down >/dev/null 2>&1' ERR
-  # Built in, or not to be had, in many kernels.
-  modprobe -qa br_netfilter overlay 2>/dev/null || true
   echo "$(now) start"
+  # Modules are loaded by nobody in a namespace. Where they are part of the kernel there may be no modprobe.
+  modprobe -a br_netfilter overlay 2>/dev/null || true
   local n names=node0 P=$S/pki c
   for ((n = 1; n < NODES; n++)); do names=$names,node$n; done
   for ((n = 0; n < NODES; n++)); do hold "$n"; done
+  # First of all: the port may be taken.
+  setsid "$BIN/nodens" nsforward -listen "127.0.0.1:$PORT" -to 127.0.0.1:6443 -netns "/proc/$(pid_of holder0)/ns/net" \
+    </dev/null >"$S/logs/nsforward.log" 2>&1 &
+  echo $! >"$S/pids/nsforward"
+  wait_for 10 "way to port $PORT" test -s "$S/logs/nsforward.log"
+  grep '^listening on ' "$S/logs/nsforward.log" || { cat "$S/logs/nsforward.log" >&2; false; }
 
   "$BIN/nodens" pki -dir "$P" -nodes "$names" -server "https://127.0.0.1:$PORT" -sans "127.0.0.1,$(node_ip 0),10.96.0.1"
   mkdir -p "$P/inner" # the same kubeconfigs with the address that the nodes use
@@ -196,10 +247,8 @@ up() {
     --proxy-client-cert-file "$P/front-proxy-client.crt" --proxy-client-key-file "$P/front-proxy-client.key" \
     --enable-aggregator-routing=true --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction \
     --audit-policy-file "$HERE/audit-policy.yaml" --audit-log-path "$S/audit/audit.log" --audit-log-mode blocking \
+    --audit-log-maxsize 4096 \
     --profiling=false ${APISERVER_ARGS:-}
-  setsid "$BIN/nodens" nsforward -listen "127.0.0.1:$PORT" -to 127.0.0.1:6443 -netns "/proc/$(pid_of holder0)/ns/net" \
-    </dev/null >"$S/logs/nsforward.log" 2>&1 &
-  echo $! >"$S/pids/nsforward"
   for ((n = 0; n < NODES; n++)); do runtime_up "$n"; done
   wait_for 120 "apiserver ready" kc get --raw /readyz
 
@@ -219,7 +268,8 @@ up() {
     wait_for 90 "DNS ready" kc -n kube-system wait --for=condition=Available deploy/coredns --timeout=60s
     wait_for 90 "metrics ready" kc get --raw /apis/metrics.k8s.io/v1beta1/nodes/node0
   fi
-  trap - ERR
+  made_of >"$S/ready"
+  trap - ERR INT TERM HUP PIPE
   echo "export KUBECONFIG=$KUBECONFIG"
 }
 
@@ -304,25 +354,37 @@ T
 }
 
 down() {
-  local f p pids=()
-  # the end of process 1 of a pid namespace ends every shim and container in
-  # it, and the end of the last of them its mounts and network
-  for f in "$S"/pids/nsforward "$S"/pids/holder*; do
-    p=$(cat "$f" 2>/dev/null) || continue
-    case $(cat "/proc/$p/comm" 2>/dev/null) in nodens) kill -9 "$p" 2>/dev/null || true; pids+=("$p") ;; esac
+  local p h pids=()
+  # The end of process 1 of a pid namespace ends every shim and container in it, and the end of the last of them its mounts and
+  # network. An `up` that is at work goes first: it would start more.
+  for p in $(held); do
+    [ "$p" != $$ ] || continue
+    pids+=("$p")
+    case $(cat "/proc/$p/comm" 2>/dev/null) in bash | kube.sh) kill -9 "$p" 2>/dev/null || true ;; esac
   done
-  # who waits for the owner's end, unless it is who runs this
-  p=$(pid_of owner)
-  if [ -n "$p" ] && [ "$p" != $$ ] && [ "$(cat "/proc/$p/comm" 2>/dev/null)" = bash ]; then kill -TERM -- "-$p" 2>/dev/null || true; fi
-  for p in "${pids[@]}"; do for _ in $(seq 200); do [ -d "/proc/$p" ] || break; sleep 0.02; done; done
-  for _ in $(seq 50); do
-    [ -n "$(cgroups)" ] || break
-    cgroups | while read -r p; do find "$p" -depth -type d -exec rmdir {} + 2>/dev/null || true; done
-    sleep 0.05
+  for p in "${pids[@]}"; do kill -9 "$p" 2>/dev/null || true; done
+  for h in "$S"/pids/holder*; do # those that somebody else has killed just now
+    p=$(cat "$h" 2>/dev/null) && [ "$(cat "/proc/$p/comm" 2>/dev/null)" = nodens ] && pids+=("$p")
   done
-  rm -rf "$S/pids"
+  swept "${pids[@]}" || return 1
+  rm -rf "$S/pids" "$S/ready"
   echo down
 }
+
+# swept PID...: that these are gone, and the pods' cgroups.
+swept() {
+  local p left=()
+  for p in "$@"; do for _ in $(seq 500); do gone "$p" && break; sleep 0.02; done; done
+  for _ in $(seq 200); do
+    mapfile -t left < <(cgroups_left)
+    [ ${#left[@]} != 0 ] || break
+    find "${left[@]}" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    sleep 0.05
+  done
+  for p in "$@"; do gone "$p" || left+=("process $p"); done
+  [ ${#left[@]} = 0 ] || { echo "kube.sh: still there: ${left[*]}" >&2; return 1; }
+}
+gone() { [ ! -d "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
 
 status() {
   local f n
@@ -338,7 +400,7 @@ case $cmd in
   load) load "$@" ;;
   exec) in_node 0 sh -c 'cd "$0" && exec "$@"' "$PWD" "$@" ;;
   kubectl) kc "$@" ;;
-  stop) kill -9 "$(pid_of "$1")" ;;
+  stop) alive "$1" || fail "$1 does not run"; kill -9 "$(pid_of "$1")" ;;
   start) mapfile -t c <"$S/cmds/$1"; start "${c[@]}" ;;
   *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 2 ;;
 esac

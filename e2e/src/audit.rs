@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// One entry, as the log has it. Pure.
 mod entry;
@@ -58,10 +58,14 @@ impl AuditLog {
     /// As [`AuditLog::since`], and the place to go on from.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When it cannot be read, and when it is not the one that the place is of: nothing is known then of what was asked.
     pub fn read_on(&self, mark: Mark) -> Result<(Vec<Entry>, Mark)> {
         let mut text = String::new();
-        if self.mark()? <= mark {
+        let end = self.mark()?;
+        if end < mark {
+            bail!("{}: it is shorter than it was", self.unreadable());
+        }
+        if end == mark {
             return Ok((Vec::new(), mark));
         }
         let mut file = File::open(&self.file).with_context(|| self.unreadable())?;
@@ -84,5 +88,30 @@ impl AuditLog {
 impl PartialOrd for Mark {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         self.0.partial_cmp(&other.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_was_begun_anew_is_not_taken_for_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = AuditLog::new(folder.path().join("audit.log"));
+        assert_eq!(log.since(Mark(0)).unwrap(), [], "not there yet");
+        fs::write(log.file(), "half a li").unwrap();
+        let mark = log.mark().unwrap();
+        assert_eq!(log.since(mark).unwrap(), []);
+        assert_eq!(log.read_on(Mark(0)).unwrap(), (Vec::new(), Mark(0)));
+        for write in ["", "half"] {
+            fs::write(log.file(), write).unwrap();
+            let error = log.since(mark).unwrap_err().to_string();
+            assert!(error.contains("shorter than it was"), "{error}");
+        }
+        fs::remove_file(log.file()).unwrap();
+        assert!(log.since(mark).is_err());
     }
 }

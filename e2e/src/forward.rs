@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use cluster::wait::{self, PATIENCE};
-use cluster::{Process, Program};
+use cluster::{Process, Program, tools};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -116,18 +116,13 @@ fn port_forward(
     args.extend(command.map(OsString::from));
     args.extend(to.iter().map(OsString::from));
     let name = format!("the way to {namespace}/{}", to[0]);
-    let program = Program::new(name, absolute(program), log);
+    // A guard starts files and does not look in `PATH`.
+    let file = match program.components().count() {
+        1 => tools::in_path(&program).unwrap_or(program),
+        _ => program,
+    };
+    let program = Program::new(name, file, log);
     program.args(args).start()
-}
-
-/// A guard starts files and does not look in `PATH`.
-fn absolute(program: PathBuf) -> PathBuf {
-    if program.components().count() > 1 {
-        return program;
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut found = std::env::split_paths(&path).map(|folder| folder.join(&program));
-    found.find(|file| file.is_file()).unwrap_or(program)
 }
 
 /// `... listening on 127.0.0.1:4711 ...`

@@ -1,12 +1,12 @@
 //! `helm`, as people use it.
 
-use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use cluster::tools;
 use tokio::process::Command;
 
 /// How long one command may take: what waits itself says so with `--timeout`.
@@ -25,15 +25,7 @@ impl Helm {
     /// # Errors
     /// When there is none.
     pub fn find(kubeconfig: &Path) -> Result<Self> {
-        let program = match env::var_os("HELM").filter(|value| !value.is_empty()) {
-            Some(named) => PathBuf::from(named),
-            None => kept()
-                .or_else(in_path)
-                .context("there is no helm: `cargo xtask e2e` installs it, or set HELM")?,
-        };
-        if !program.is_file() {
-            bail!("{} is not there", program.display());
-        }
+        let program = tools::chart_tool("helm")?;
         Ok(Self {
             program,
             kubeconfig: kubeconfig.to_owned(),
@@ -67,20 +59,4 @@ impl Helm {
         }
         Ok(out)
     }
-}
-
-/// Where `cargo xtask` keeps it for all checkouts.
-fn kept() -> Option<PathBuf> {
-    let cache = match env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
-        Some(cache) => PathBuf::from(cache),
-        None => Path::new(&env::var_os("HOME")?).join(".cache"),
-    };
-    Some(cache.join("marketfeed/tools/helm")).filter(|file| file.is_file())
-}
-
-fn in_path() -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join("helm"))
-        .find(|file| file.is_file())
 }

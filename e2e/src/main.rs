@@ -7,7 +7,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use e2e::scenarios::{self, Outcome, Place, Scenario};
 use e2e::{Cluster, Options};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -70,12 +70,9 @@ async fn try_all(run: &Run) -> Result<bool> {
     let started = Instant::now();
     let mut stop = Stop::listen()?;
     let chosen = scenarios::chosen(&run.only, run.all)?;
-    let prepared = tokio::select! {
+    let mut place = tokio::select! {
         prepared = prepare(run, &chosen, started) => prepared?,
         () = stop.asked() => return Ok(false),
-    };
-    let Some(mut place) = prepared else {
-        return Ok(true);
     };
     let mut outcomes: Vec<Outcome> = Vec::new();
     let done = tokio::select! {
@@ -104,17 +101,13 @@ async fn try_all(run: &Run) -> Result<bool> {
     Ok(well)
 }
 
-/// The cluster, with the images in it; none where none can be made.
-async fn prepare(run: &Run, chosen: &[&Scenario], started: Instant) -> Result<Option<Place>> {
-    let Some(cluster) = cluster_for(run, chosen).await? else {
-        return Ok(None);
-    };
+/// The cluster, with the images in it.
+async fn prepare(run: &Run, chosen: &[&Scenario], started: Instant) -> Result<Place> {
+    let cluster = cluster_for(run, chosen).await?;
     let took = started.elapsed().as_secs_f64();
     tell(&format!("{} cluster, {took:.1} s", at(started)));
     let say = Box::new(move |line: &str| tell(&format!("{} {line}", at(started))));
-    Place::prepare(cluster, run.stock.clone(), say)
-        .await
-        .map(Some)
+    Place::prepare(cluster, run.stock.clone(), say).await
 }
 
 /// One after the other. Where one failed the next begins anew, so that it does not fail for that; if the cluster is to stay for a
@@ -141,14 +134,13 @@ async fn try_each(
     }
 }
 
-/// The given one, or one of our own; none where none can be made, which is then told.
-async fn cluster_for(run: &Run, chosen: &[&Scenario]) -> Result<Option<Cluster>> {
+/// The given one, or one of our own. Who asked for scenarios is not told that all is well where none can be run.
+async fn cluster_for(run: &Run, chosen: &[&Scenario]) -> Result<Cluster> {
     if let Some(kubeconfig) = &run.kubeconfig {
-        return Cluster::given(kubeconfig).await.map(Some);
+        return Cluster::given(kubeconfig).await;
     }
     if let Some(why) = Cluster::absent() {
-        tell(&format!("skipped: {why}"));
-        return Ok(None);
+        bail!("no cluster can be made here: {why}");
     }
     let options = Options {
         nodes: chosen
@@ -159,7 +151,7 @@ async fn cluster_for(run: &Run, chosen: &[&Scenario]) -> Result<Option<Cluster>>
         folder: Some(run.stock.folder.join("cluster")),
         ..Options::default()
     };
-    Cluster::start(&options).await.map(Some)
+    Cluster::start(&options).await
 }
 
 /// Minutes and seconds since then, before a line.

@@ -2,7 +2,6 @@
 //! place and builds nothing.
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -50,11 +49,20 @@ impl Programs {
             Ok(programs) => programs,
             Err(error) => return Some(format!("{error:#}")),
         };
-        if !is_root() {
-            return Some("nodes need root, for namespaces of their own".to_owned());
+        // The scripts know what is needed.
+        let missing = match (build_script("nodes"), build_script("packages")) {
+            (Ok(why), _) if !why.is_empty() => return Some(why),
+            (Ok(_), Ok(missing)) => missing,
+            (Err(error), _) | (_, Err(error)) => return Some(format!("{error:#}")),
+        };
+        if !missing.is_empty() {
+            return Some(format!(
+                "Debian's {missing} are not there: `cargo xtask e2e up` installs them"
+            ));
         }
         let images = programs.images();
-        if !images.join("pause.tar").is_file() {
+        // The last that is made.
+        if !images.join("busybox.tar").is_file() {
             return Some(format!(
                 "there is nothing in {}: `cargo xtask e2e up` makes the images",
                 images.display()
@@ -101,20 +109,17 @@ pub fn scripts() -> PathBuf {
 
 /// Where `build.sh` keeps what it builds of these sources: it knows alone what their key is.
 fn kept() -> Result<PathBuf> {
+    build_script("where").map(PathBuf::from)
+}
+
+/// What the script says of this machine.
+fn build_script(command: &str) -> Result<String> {
     let script = scripts().join("build.sh");
-    let said = Command::new("bash").arg(&script).arg("where").output();
+    let said = Command::new("bash").arg(&script).arg(command).output();
     let said = said.context("cannot start bash")?;
     if !said.status.success() {
         let why = String::from_utf8_lossy(&said.stderr);
-        bail!("{} where: {}", script.display(), why.trim());
+        bail!("{} {command}: {}", script.display(), why.trim());
     }
-    Ok(PathBuf::from(
-        String::from_utf8_lossy(&said.stdout).trim().to_owned(),
-    ))
-}
-
-/// The owner of this process's own entry in /proc tells.
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata("/proc/self").is_ok_and(|entry| entry.uid() == 0)
+    Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
 }

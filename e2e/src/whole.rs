@@ -22,6 +22,9 @@ mod given;
 
 use own::Own;
 
+/// How long a cluster may take to be there: images are unpacked, and other builds may run.
+pub const UP_MAX: Duration = Duration::from_secs(240);
+
 /// How long a command inside a cluster may take.
 const EXEC_MAX: Duration = Duration::from_secs(300);
 

@@ -2,11 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use cluster::wait::{self, PATIENCE};
 use e2e::programs::scripts;
+use e2e::whole::UP_MAX;
 use e2e::{Cluster, Options, Programs};
 use serde_json::json;
 
@@ -27,10 +28,12 @@ async fn a_cluster_works_and_ends() {
     one_that_is_given_is_reached_too(&cluster).await;
     a_program_is_killed_and_comes_back(&cluster).await;
     let state = own.path().join("state");
-    let left = what_runs(&state);
-    assert!(left.len() >= 8, "{left:?}");
+    let made = Made::of(&state);
+    assert!(made.programs.len() >= 8, "{made:?}");
+    assert!(!made.cgroups().is_empty(), "{made:?}");
+    assert!(made.mounted_by() > 0, "{made:?}");
     drop(cluster);
-    nothing_runs(&left).await;
+    made.is_gone().await;
     assert!(!state.exists());
 
     it_ends_with_its_owner(own.path()).await;
@@ -58,7 +61,8 @@ async fn a_service_is_reached(cluster: &Cluster) {
         .apply(&format!("{deployment}\n---\n{service}"))
         .await
         .unwrap();
-    let ready = ["rollout", "status", "deployment", "web", "--timeout=60s"];
+    let bound = format!("--timeout={}s", UP_MAX.as_secs());
+    let ready = ["rollout", "status", "deployment", "web", &bound];
     kubectl.run(ready).await.unwrap();
     let forward = cluster.forward("default", "web", 80).await.unwrap();
     assert!(forward.address.ip().is_loopback());
@@ -127,57 +131,122 @@ async fn a_program_is_killed_and_comes_back(cluster: &Cluster) {
 
 /// Killed without a word, as by a time limit.
 async fn it_ends_with_its_owner(folder: &Path) {
-    let mut owner = Command::new("sleep").arg("600").spawn().unwrap();
-    let state = folder.join("owned");
-    let mut up = script(&state, &owner, "up").spawn().unwrap();
-    let taken = wait::until("a cluster", PATIENCE * 2, async || Ok(up.try_wait()?)).await;
+    let mut owned = Owned {
+        owner: Command::new("sleep").arg("600").spawn().unwrap(),
+        state: folder.join("owned"),
+    };
+    let mut up = owned.script("up").spawn().unwrap();
+    let taken = wait::until("a cluster", UP_MAX, async || Ok(up.try_wait()?)).await;
     assert!(taken.unwrap().success());
-    let left = what_runs(&state);
-    owner.kill().unwrap();
-    owner.wait().unwrap();
-    let pids = state.join("pids");
+    // It is somebody's: nobody else gets it for a new one.
+    let again = owned.script("up").stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(
+        !again.status.success() && said.contains("another's"),
+        "{said}"
+    );
+    let made = Made::of(&owned.state);
+    assert!(made.mounted_by() > 0, "{made:?}");
+    owned.owner.kill().unwrap();
+    owned.owner.wait().unwrap();
+    let pids = owned.state.join("pids");
     wait::until("the end of the cluster", PATIENCE, async || {
         Ok((!pids.exists()).then_some(()))
     })
     .await
     .unwrap();
-    nothing_runs(&left).await;
+    made.is_gone().await;
 }
 
-fn script(state: &Path, owner: &Child, command: &str) -> Command {
-    let mut script = Command::new(scripts().join("kube.sh"));
-    let port = cluster::ports::free().unwrap().port();
-    script
-        .arg(command)
-        .env("KUBE_PROGRAMS", Programs::find().unwrap().folder())
-        .env("KUBE_STATE", state)
-        .env("KUBE_PORT", port.to_string())
-        .env("KUBE_OWNER", owner.id().to_string())
-        // Nodes alone: what runs on them is started by nobody yet.
-        .env("KUBE_ADDONS", "none")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    script
+/// A cluster of a process that is to be killed. What is left of both when the test fails is ended.
+struct Owned {
+    owner: Child,
+    state: PathBuf,
 }
 
-/// The programs of a cluster and where /proc has them.
-fn what_runs(state: &Path) -> Vec<(String, String)> {
-    let entries = fs::read_dir(state.join("pids")).unwrap();
-    let entries = entries.map(|entry| entry.unwrap().path());
-    let of = |file: &Path| {
-        let name = file.file_name().unwrap().display().to_string();
-        let pid = fs::read_to_string(file).unwrap();
-        (name, format!("/proc/{}", pid.trim()))
-    };
-    entries.map(|file| of(&file)).collect()
+impl Owned {
+    fn script(&self, command: &str) -> Command {
+        let mut script = Command::new(scripts().join("kube.sh"));
+        let port = cluster::ports::free().unwrap().port();
+        script
+            .arg(command)
+            .env("KUBE_PROGRAMS", Programs::find().unwrap().folder())
+            .env("KUBE_STATE", &self.state)
+            .env("KUBE_PORT", port.to_string())
+            .env("KUBE_OWNER", self.owner.id().to_string())
+            // Nodes alone: what runs on them is started by nobody yet.
+            .env("KUBE_ADDONS", "none")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        script
+    }
 }
 
-/// Who took it down needs a moment to end itself.
-async fn nothing_runs(left: &[(String, String)]) {
-    wait::until("the end of all its programs", PATIENCE, async || {
-        let running = left.iter().any(|(_, place)| Path::new(place).exists());
-        Ok((!running).then_some(()))
-    })
-    .await
-    .unwrap();
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // It may have been killed, and the cluster be gone.
+        let _ = self.owner.kill();
+        let _ = self.owner.wait();
+        let _ = self.script("down").status();
+    }
+}
+
+/// What there is of a cluster outside its folder.
+#[derive(Debug)]
+struct Made {
+    state: PathBuf,
+    /// Its programs and where /proc has them.
+    programs: Vec<(String, PathBuf)>,
+    /// The name of its pods' cgroup.
+    cgroup: String,
+}
+
+impl Made {
+    fn of(state: &Path) -> Self {
+        let entries = fs::read_dir(state.join("pids")).unwrap();
+        let entries = entries.map(|entry| entry.unwrap().path());
+        let of = |file: PathBuf| {
+            let name = file.file_name().unwrap().display().to_string();
+            let pid = fs::read_to_string(file).unwrap();
+            (name, Path::new("/proc").join(pid.trim()))
+        };
+        let kubelet = fs::read_to_string(state.join("node0/kubelet.yaml")).unwrap();
+        let (_, cgroup) = kubelet.split_once("cgroupRoot: /").unwrap();
+        Self {
+            state: state.to_owned(),
+            programs: entries.map(of).collect(),
+            cgroup: cgroup.split('/').next().unwrap().to_owned(),
+        }
+    }
+
+    /// In every hierarchy of v1, or at the top of v2.
+    fn cgroups(&self) -> Vec<PathBuf> {
+        let all = Path::new("/sys/fs/cgroup");
+        let hierarchies = fs::read_dir(all).unwrap();
+        let hierarchies = hierarchies.map(|entry| entry.unwrap().path());
+        let places = hierarchies.chain([all.to_owned()]);
+        let places = places.map(|place| place.join(&self.cgroup));
+        places.filter(|place| place.exists()).collect()
+    }
+
+    /// How many processes of this machine have something of it mounted.
+    fn mounted_by(&self) -> usize {
+        let state = self.state.to_str().unwrap();
+        let processes = fs::read_dir("/proc").unwrap();
+        let mounts = processes.map(|entry| entry.unwrap().path().join("mountinfo"));
+        // One that ends meanwhile has none.
+        let mounts = mounts.filter_map(|file| fs::read_to_string(file).ok());
+        mounts.filter(|text| text.contains(state)).count()
+    }
+
+    /// Who took it down needs a moment to end itself.
+    async fn is_gone(&self) {
+        wait::until("the end of all that was made", PATIENCE, async || {
+            let running = self.programs.iter().any(|(_, place)| place.exists());
+            let left = running || !self.cgroups().is_empty() || self.mounted_by() > 0;
+            Ok((!left).then_some(()))
+        })
+        .await
+        .unwrap();
+    }
 }

@@ -50,9 +50,7 @@ fn up(workspace: &Workspace, nodes: u8) -> Result<()> {
 /// A test of `e2e/tests/api` with more feeds than it has in `cargo xtask test`.
 pub(crate) fn feeds(workspace: &Workspace, number: u32) -> Result<()> {
     let log = Log::fresh(workspace.logs().join("e2e-feeds.log"), false)?;
-    let Some(programs) = kube::programs(workspace, &log)? else {
-        bail!("there is no API server to try it on");
-    };
+    let programs = kube::programs(workspace, &log)?;
     println!(
         "{number} feeds on a release build; the log is {}",
         log.path.display()
@@ -83,6 +81,7 @@ pub(crate) fn feeds(workspace: &Workspace, number: u32) -> Result<()> {
     let finished = process::run(&mut test, &log)?;
     let told = finished.output.lines().filter(|line| {
         let measured = line.contains(" feeds in ") || line.starts_with("then no write");
+        let measured = measured || line.starts_with("measured: ");
         measured || line.starts_with("skipped: ") || line.starts_with("test result: ")
     });
     for line in told {

@@ -12,6 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::args::Image;
+use crate::git;
 use crate::install;
 use crate::process::{self, Log, clock};
 use crate::web;
@@ -215,12 +216,11 @@ fn pack(workspace: &Workspace, file: &str, version: &str, built: &Binaries) -> R
 
 /// The commit, for the image's label; nothing where the checkout has changes or there is no git.
 fn revision(workspace: &Workspace) -> String {
-    let git = |args: &[&str]| {
-        let mut git = Command::new("git");
-        process::read(git.arg("-C").arg(&workspace.root).args(args))
-    };
-    match git(&["status", "--porcelain"]) {
-        Ok(changes) if changes.is_empty() => git(&["rev-parse", "HEAD"])
+    if !git::is_checkout(workspace) {
+        return String::new();
+    }
+    match git::read(workspace, &["status", "--porcelain"]) {
+        Ok(changes) if changes.is_empty() => git::read(workspace, &["rev-parse", "HEAD"])
             .map(|commit| commit.trim().to_owned())
             .unwrap_or_default(),
         _ => String::new(),

@@ -1,6 +1,9 @@
 //! Finds the tools that are not Rust's; as root on Debian it installs what is missing, else it
 //! names the command that does.
 
+/// What the next two are built with.
+mod go;
+
 /// Kubernetes, for the tests that need a real one.
 pub(crate) mod kube;
 

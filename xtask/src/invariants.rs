@@ -10,11 +10,9 @@ mod docs;
 /// The sources: who opens sockets, spawns tasks, claims to be pure.
 mod sources;
 
-use std::process::Command;
+use anyhow::Result;
 
-use anyhow::{Context, Result};
-
-use crate::install;
+use crate::git;
 use crate::process;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -162,27 +160,14 @@ fn no_large_file(workspace: &Workspace) -> Rule {
         broken_by,
         skipped,
     };
-    let mut folders = workspace.root.ancestors();
-    if !folders.any(|folder| folder.join(".git").exists()) {
+    if !git::is_checkout(workspace) {
         return rule(Vec::new(), Some("this tree is not a git checkout"));
     }
-    match committed_files(workspace) {
+    match git::read(workspace, &["ls-files", "-z"]) {
         Ok(listed) if listed.is_empty() => rule(Vec::new(), Some("git knows no file of this tree")),
         Ok(listed) => rule(sources::too_large(&workspace.root, &listed), None),
         Err(error) => rule(vec![format!("{error:#}")], None),
     }
-}
-
-/// What `git ls-files -z` prints.
-fn committed_files(workspace: &Workspace) -> Result<String> {
-    if install::find("git").is_none() {
-        let by_hand = "install git (Debian: `apt-get install git`)";
-        install::apt_install(workspace, &["git"], "listing files needs git", by_hand)?;
-    }
-    // Root may be given a checkout that is somebody else's, which git would refuse; listing runs nothing of it.
-    let mut git = Command::new("git");
-    git.args(["-c", "safe.directory=*", "ls-files", "-z"]);
-    process::read(git.current_dir(&workspace.root)).context("the committed files cannot be listed")
 }
 
 fn cargo(workspace: &Workspace, args: &[&str]) -> Result<String> {

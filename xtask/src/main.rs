@@ -16,6 +16,9 @@ mod workspace;
 /// Child processes with their logs and progress.
 mod process;
 
+/// The checkout.
+mod git;
+
 /// Tools from outside, found or installed.
 mod install;
 
@@ -30,6 +33,7 @@ mod cluster;
 
 /// `cargo xtask e2e`
 mod e2e;
+
 /// `cargo xtask image`
 mod image;
 

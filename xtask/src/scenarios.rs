@@ -1,6 +1,7 @@
 //! `cargo xtask e2e`: the platform on a real cluster, done to as people and machines do.
 
 use std::env;
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Instant;
@@ -22,18 +23,31 @@ const ROLLOUT: &str = "rollout";
 
 /// Builds, then becomes the `e2e` process: Ctrl-C reaches it, and what it starts ends with it.
 pub(crate) fn run(workspace: &Workspace, what: &Scenarios) -> Result<()> {
-    let mut e2e = prepare(workspace, what)?;
+    let started = Instant::now();
+    let tools = tools(workspace, what.kubeconfig.is_none())?;
+    let mut e2e = prepare(workspace, what, tools, started)?;
     let error = e2e.exec();
     bail!("cannot start {}: {error}", e2e.get_program().display());
 }
 
 /// The few that are always tried, as a step of the tests; none where no cluster can be made, which is then told.
 pub(crate) fn smoke(workspace: &Workspace, log: &Log) -> Result<Tally> {
-    if let Some(why) = absent() {
+    let skipped = |why: &str| {
         println!("      skipped: {why}");
-        return Ok(Tally::default());
+        Tally {
+            skipped: 1,
+            ..Tally::default()
+        }
+    };
+    if let Some(why) = kube::absent(workspace)? {
+        return Ok(skipped(&why));
     }
-    let mut e2e = prepare(workspace, &Scenarios::default())?;
+    let started = Instant::now();
+    let tools = match tools(workspace, true) {
+        Ok(tools) => tools,
+        Err(why) => return Ok(skipped(&format!("{why:#}"))),
+    };
+    let mut e2e = prepare(workspace, &Scenarios::default(), tools, started)?;
     let finished = process::run(&mut e2e, log)?;
     for line in finished.output.lines() {
         println!("      {line}");
@@ -41,48 +55,43 @@ pub(crate) fn smoke(workspace: &Workspace, log: &Log) -> Result<Tally> {
     let mut tally = Tally::of_summary(&finished.output);
     if !finished.ok {
         tally.failed = tally.failed.max(1);
+    } else if tally.passed == 0 {
+        bail!("no scenario was run");
     }
     Ok(tally)
 }
 
-/// Why no cluster with nodes can be made here.
-fn absent() -> Option<&'static str> {
-    if !install::is_root() {
-        return Some("a cluster's nodes need root, for namespaces of their own");
-    }
-    if install::find("go").is_none() {
-        return Some("there is no Go to build a cluster's programs with");
-    }
-    None
-}
+/// Where tools are, for the processes that start them.
+type Variables = Vec<(String, OsString)>;
 
-/// All that the `e2e` process needs, and the process.
-fn prepare(workspace: &Workspace, what: &Scenarios) -> Result<Command> {
-    let Scenarios {
-        all,
-        only,
-        keep,
-        kubeconfig,
-        image,
-        release,
-    } = what;
+/// What is not ours: Kubernetes' programs, where a cluster is to be made of them, and helm.
+fn tools(workspace: &Workspace, cluster: bool) -> Result<Variables> {
     let started = Instant::now();
-    let mut variables = Vec::new();
-    if kubeconfig.is_none() {
+    let mut variables = Variables::new();
+    if cluster {
         println!("[cluster] Kubernetes' programs");
         let log = Log::fresh(workspace.logs().join("kube-build.log"), false)?;
         let programs = kube::cluster(workspace, &log)?;
-        variables.push((kube::KUBE_PROGRAMS, programs.into_os_string()));
+        variables.push((kube::KUBE_PROGRAMS.to_owned(), programs.into_os_string()));
     }
     println!("[cluster] helm");
     variables.push(install::helm::helm(workspace)?);
     println!("[cluster] ready, {}", clock(started.elapsed()));
-    let needs_later = *all || only.iter().any(|name| name == ROLLOUT);
-    let images = match image {
-        Some(name) => vec![("--image", name.clone()), ("--nats-image", NATS.to_owned())],
-        None => built(workspace, *release, needs_later)?,
-    };
+    Ok(variables)
+}
 
+/// All else that the `e2e` process needs, and the process.
+fn prepare(
+    workspace: &Workspace,
+    what: &Scenarios,
+    tools: Variables,
+    started: Instant,
+) -> Result<Command> {
+    let needs_later = what.all || what.only.iter().any(|name| name == ROLLOUT);
+    let images = match &what.image {
+        Some(name) => vec![("--image", name.clone()), ("--nats-image", NATS.to_owned())],
+        None => built(workspace, what.release, needs_later)?,
+    };
     println!("[scenarios] the program that runs them");
     let log = Log::fresh(workspace.logs().join("e2e-build.log"), false)?;
     let mut cargo = workspace.cargo();
@@ -92,22 +101,31 @@ fn prepare(workspace: &Workspace, what: &Scenarios) -> Result<Command> {
         bail!("cargo build failed; its output:\n{}", built.output);
     }
     println!("[scenarios] begin after {}", clock(started.elapsed()));
+    let mut e2e = command_line(workspace, what, images)?;
+    e2e.envs(tools);
+    Ok(e2e)
+}
+
+fn command_line(
+    workspace: &Workspace,
+    what: &Scenarios,
+    images: Vec<(&'static str, String)>,
+) -> Result<Command> {
     let mut e2e = Command::new(workspace.target.join("debug/e2e"));
-    e2e.envs(variables);
     e2e.arg("--root").arg(&workspace.root);
     e2e.arg("--folder").arg(workspace.target.join("e2e"));
     for (flag, image) in images {
         e2e.arg(flag).arg(image);
     }
-    for (flag, given) in [("--all", all), ("--keep", keep)] {
-        if *given {
+    for (flag, given) in [("--all", what.all), ("--keep", what.keep)] {
+        if given {
             e2e.arg(flag);
         }
     }
-    for name in only {
+    for name in &what.only {
         e2e.arg("--only").arg(name);
     }
-    if let Some(kubeconfig) = kubeconfig {
+    if let Some(kubeconfig) = &what.kubeconfig {
         // Relative to where this was started.
         e2e.arg("--kubeconfig")
             .arg(env::current_dir()?.join(kubeconfig));

@@ -159,9 +159,9 @@ fn page(workspace: &Workspace, log: &Log) -> Result<Tally> {
 
 fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
     let servers = install::servers(workspace)?;
-    let programs = install::kube::programs(workspace, log)?;
+    let programs = install::kube::for_tests(workspace, log)?;
     let programs = programs.map(|folder| (install::kube::KUBE_PROGRAMS, folder));
-    let chart_tools = install::helm::chart_tools(workspace)?;
+    let chart_tools = install::helm::chart_tools(workspace);
     // With --show-output a test that skips itself is seen to.
     let args = [
         "test",
@@ -175,11 +175,7 @@ fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
     tests.envs(servers).envs(programs).envs(chart_tools);
     let finished = process::run(&mut tests, log)?;
     let mut tally = Tally::of_libtest(&finished.output);
-    for line in finished
-        .output
-        .lines()
-        .filter(|line| line.starts_with("skipped: "))
-    {
+    for line in told_by_libtest(&finished.output) {
         println!("      {line}");
     }
     if !finished.ok {
@@ -190,6 +186,14 @@ fn rust(workspace: &Workspace, log: &Log) -> Result<Tally> {
         bail!("cargo test ran no test");
     }
     Ok(tally)
+}
+
+/// What tests have to tell besides whether they held: what they skipped, and what they measured.
+fn told_by_libtest(output: &str) -> impl Iterator<Item = &str> {
+    let marks = ["skipped: ", "measured: "];
+    output
+        .lines()
+        .filter(move |line| marks.iter().any(|mark| line.starts_with(mark)))
 }
 
 fn browser(workspace: &Workspace, log: &Log, test: &Test) -> Result<Tally> {
@@ -283,6 +287,13 @@ mod tests {
         let shown = failures(output);
         assert!(shown.contains("panicked at b") && shown.contains("error: test failed"));
         assert!(!shown.contains("noise") && !shown.contains("test a"));
+    }
+
+    #[test]
+    fn what_tests_tell_is_shown() {
+        let output = "---- a stdout ----\nmeasured: 3 s\nnoise\nskipped: no x\ntest a ... ok\n";
+        let told: Vec<_> = told_by_libtest(output).collect();
+        assert_eq!(told, ["measured: 3 s", "skipped: no x"]);
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub(super) fn api_server(
         format!("--audit-log-path={}", path(folder, AUDIT_LOG)),
         // An entry is in the file when its request is answered.
         "--audit-log-mode=blocking".to_owned(),
+        // MiB: a place in the log is a place in this one file.
+        "--audit-log-maxsize=4096".to_owned(),
         "--profiling=false".to_owned(),
     ]
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -10,16 +11,16 @@ use anyhow::{Context, Result, bail};
 use cluster::{Program, ports};
 use tempfile::TempDir;
 
-use super::Options;
+use super::{Options, UP_MAX};
 use crate::audit::AuditLog;
 use crate::forward::{self, Forward};
 use crate::programs::{Programs, scripts};
 
-/// How long `up` may take: images are unpacked, and other builds may run.
-const UP_MAX: Duration = Duration::from_secs(240);
-
 /// How long another command of the script may take.
 const SCRIPT_MAX: Duration = Duration::from_secs(120);
+
+/// How often another port is tried where somebody else took the one that was free.
+const STARTS_MAX: usize = 5;
 
 /// The first node's process 1, whose network is the cluster's.
 const HOLDER: &str = "pids/holder0";
@@ -29,6 +30,8 @@ pub(super) struct Own {
     script: PathBuf,
     nodens: PathBuf,
     folder: PathBuf,
+    /// The API server's, once one was chosen.
+    port: u16,
     /// For the script.
     env: Vec<(&'static str, OsString)>,
     /// Data and logs stay.
@@ -51,32 +54,44 @@ impl Own {
         };
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
-        let port = match options.port {
-            Some(port) => port,
-            None => ports::free()?.port(),
-        };
         let mut started = Self {
             script: scripts().join("kube.sh"),
             nodens: programs.nodens(),
             env: vec![
                 ("KUBE_PROGRAMS", programs.folder().into()),
                 ("KUBE_STATE", folder.join("state").into()),
-                ("KUBE_PORT", port.to_string().into()),
                 // Should this process be killed, the cluster ends all the same.
                 ("KUBE_OWNER", std::process::id().to_string().into()),
                 ("NODES", options.nodes.to_string().into()),
             ],
             folder,
+            port: 0,
             kept: false,
             own,
         };
-        let up = started.run("up", ["up"], UP_MAX).await;
-        if let Err(error) = up {
+        if let Err(error) = started.up(options.port).await {
             started.keep();
             let logs = started.logs();
             bail!("{error:#} (logs: {})", logs.display());
         }
         Ok(started)
+    }
+
+    async fn up(&mut self, port: Option<u16>) -> Result<()> {
+        for _ in 1..STARTS_MAX {
+            match self.try_up(port).await {
+                Err(error)
+                    if port.is_none()
+                        && format!("{error:#}").contains("address already in use") => {}
+                done => return done,
+            }
+        }
+        self.try_up(port).await
+    }
+
+    async fn try_up(&mut self, port: Option<u16>) -> Result<()> {
+        self.port = port.map_or_else(|| ports::free().map(|free| free.port()), Ok)?;
+        self.run("up", ["up"], UP_MAX).await.map(drop)
     }
 
     pub(super) fn kubeconfig(&self) -> PathBuf {
@@ -148,13 +163,16 @@ impl Own {
         for (name, value) in &self.env {
             program = program.env(name, value);
         }
+        let program = program.env("KUBE_PORT", self.port.to_string());
         program.run(bound).await
     }
 
     /// Nothing happens to one that is down.
     fn down(&mut self) -> Result<()> {
         let mut down = Command::new(&self.script);
+        // Ctrl-C of a terminal is for those who own a cluster, not for what ends it.
         down.arg("down")
+            .process_group(0)
             .envs(self.env.iter().map(|(name, value)| (name, value)));
         let said = down
             .stdin(Stdio::null())

@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use cluster::tools::chart_tool;
 use tempfile::TempDir;
 
 pub(crate) fn root() -> PathBuf {
@@ -16,22 +17,14 @@ pub(crate) fn chart() -> PathBuf {
 
 /// A program, or none where there is none, which is then told.
 pub(crate) fn program(name: &str, variable: &str) -> Option<PathBuf> {
-    if let Some(named) = env::var_os(variable).map(PathBuf::from) {
-        assert!(named.is_file(), "{variable} names {}", named.display());
-        return Some(named);
+    match chart_tool(name) {
+        Ok(file) => Some(file),
+        Err(why) if env::var_os(variable).is_some() => panic!("{why:#}"),
+        Err(why) => {
+            println!("skipped: {why:#}");
+            None
+        }
     }
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".cache")));
-    let kept = cache.map(|cache| cache.join("marketfeed/tools").join(name));
-    let path = env::var_os("PATH").unwrap_or_default();
-    let in_path = env::split_paths(&path).map(|folder| folder.join(name));
-    let found = kept.into_iter().chain(in_path).find(|file| file.is_file());
-    if found.is_none() {
-        println!("skipped: there is no {name}; `cargo xtask test` builds it where there is Go");
-    }
-    found
 }
 
 /// Helm with nothing of the user's own.

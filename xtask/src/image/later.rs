@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use super::{Archive, binaries, pack};
+use crate::git;
 use crate::process::{self, clock};
 use crate::workspace::Workspace;
 
@@ -58,12 +59,38 @@ fn copy_sources(workspace: &Workspace, root: &Path) -> Result<()> {
         fs::remove_dir_all(root).with_context(|| format!("cannot remove {}", root.display()))?;
     }
     fs::create_dir_all(root).with_context(|| format!("cannot create {}", root.display()))?;
-    let script = "git ls-files -z --cached --others --exclude-standard \
-        | tar --create --null --files-from=- --ignore-failed-read | tar --extract --directory=\"$0\"";
+    let list = root.with_extension("files");
+    fs::write(&list, files(workspace)?)
+        .with_context(|| format!("cannot write {}", list.display()))?;
+    let script = "tar --create --null --files-from=\"$1\" --ignore-failed-read \
+        | tar --extract --directory=\"$0\"";
     let mut copy = Command::new("bash");
-    copy.args(["-o", "pipefail", "-c", script]).arg(root);
+    copy.args(["-o", "pipefail", "-c", script])
+        .arg(root)
+        .arg(&list);
     process::read(copy.current_dir(&workspace.root)).context("cannot copy the checkout")?;
     Ok(())
+}
+
+/// The checkout's files, each with a NUL after it; what was built is none of them.
+fn files(workspace: &Workspace) -> Result<String> {
+    if git::is_checkout(workspace) {
+        let args = [
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ];
+        return git::read(workspace, &args);
+    }
+    let target = workspace.target.strip_prefix(&workspace.root);
+    let target = Path::new(".").join(target.unwrap_or(Path::new("target")));
+    let mut find = Command::new("find");
+    find.args([".", "-name", "node_modules", "-prune", "-o", "-path"])
+        .arg(target)
+        .args(["-prune", "-o", "-type", "f", "-print0"]);
+    process::read(find.current_dir(&workspace.root))
 }
 
 /// The file is then as old as the newer of what it was made from: the checkout's file, and this program.

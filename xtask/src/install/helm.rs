@@ -8,79 +8,83 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::find;
+use super::go::go;
+use super::kube;
 use super::nats::tools_folder;
 use crate::process::{self, Log};
 use crate::workspace::Workspace;
 
+/// Their modules. The tests read the same list (`cluster/src/tools.rs`).
+const TOOLS: &str = include_str!("../../../cluster/tools.txt");
+
+/// The variable that names Kubernetes' OpenAPI document to the tests.
+const SWAGGER: &str = "KUBERNETES_SWAGGER";
+
 /// A program of Go's.
 struct Tool {
-    /// The variable that names it, for this program and for the tests that it starts.
-    variable: &'static str,
     name: &'static str,
     /// Module path and version, as `go install` takes them.
     module: &'static str,
-    /// How long it takes with nothing cached, on two cores.
-    cold: &'static str,
 }
 
-const TOOLS: [Tool; 3] = [
-    Tool {
-        variable: "HELM",
-        name: "helm",
-        module: "helm.sh/helm/v4/cmd/helm@v4.3.1",
-        cold: "about 7 minutes",
-    },
-    Tool {
-        variable: "KUBECONFORM",
-        name: "kubeconform",
-        module: "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0",
-        cold: "some seconds",
-    },
-    Tool {
-        variable: "HELM_DOCS",
-        name: "helm-docs",
-        module: "github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2",
-        cold: "some seconds",
-    },
-];
+impl Tool {
+    fn all() -> impl Iterator<Item = Self> {
+        let lines = TOOLS.lines().filter(|line| !line.starts_with('#'));
+        lines.map(|module| {
+            let path = module.split('@').next().unwrap_or(module);
+            let name = path.rsplit('/').next().unwrap_or(path);
+            Self { name, module }
+        })
+    }
 
-/// The module with Kubernetes' OpenAPI document: the release that the tests' cluster is made of.
-const KUBERNETES: &str = "k8s.io/kubernetes@v1.35.4";
+    /// The variable that names it, for this program and for the tests that it starts: `HELM_DOCS`.
+    fn variable(&self) -> String {
+        self.name.replace('-', "_").to_uppercase()
+    }
 
-/// The variable that names the document to the tests.
-const SWAGGER: &str = "KUBERNETES_SWAGGER";
+    /// What it is called where it is kept: `helm-v4.3.1`.
+    fn file_name(&self) -> String {
+        let version = self.module.rsplit('@').next().unwrap_or_default();
+        format!("{}-{version}", self.name)
+    }
+}
 
 /// The tools that are there or could be built, and Kubernetes' OpenAPI document, with the variables that name them to the
-/// tests. A machine without Go has none, and tests that need one say that they were skipped.
-pub(crate) fn chart_tools(workspace: &Workspace) -> Result<Vec<(&'static str, OsString)>> {
-    let mut found = Vec::new();
-    for tool in &TOOLS {
-        found.extend(located(workspace, tool)?);
-    }
-    found.extend(swagger()?.map(|file| (SWAGGER, file.into_os_string())));
-    Ok(found)
+/// tests. Why one is missing is said, and tests that need it say that they were skipped.
+pub(crate) fn chart_tools(workspace: &Workspace) -> Vec<(String, OsString)> {
+    let tools = Tool::all().map(|tool| located(workspace, &tool));
+    let all = tools.chain([swagger(workspace)]);
+    all.filter_map(|found| {
+        found
+            .inspect_err(|why| println!("      missing for the chart's tests: {why:#}"))
+            .ok()
+    })
+    .collect()
+}
+
+/// Helm alone, and the variable that names it to the programs that start it.
+pub(crate) fn helm(workspace: &Workspace) -> Result<(String, OsString)> {
+    let mut tools = Tool::all();
+    let helm = tools.find(|tool| tool.name == "helm");
+    located(workspace, &helm.context("helm is not in the list")?)
 }
 
 /// The document out of Go's module cache, which is filled where it has not got it.
-fn swagger() -> Result<Option<PathBuf>> {
-    if let Some(named) = env::var_os(SWAGGER).map(PathBuf::from) {
-        if !named.is_file() {
-            bail!("{SWAGGER} names {}, which is not there", named.display());
-        }
-        return Ok(Some(named));
+fn swagger(workspace: &Workspace) -> Result<(String, OsString)> {
+    if let Some(named) = named(SWAGGER)? {
+        return Ok((SWAGGER.to_owned(), named));
     }
-    if find("go").is_none() {
-        return Ok(None);
-    }
+    let module = kube::module(workspace)?;
+    go().with_context(|| format!("{module} is not there"))?;
     let mut go = Command::new("go");
-    go.args(["mod", "download", "-json", KUBERNETES])
+    go.args(["mod", "download", "-json", &module])
         // Outside any module.
         .current_dir(env::temp_dir());
-    let told = process::read(&mut go).with_context(|| format!("{KUBERNETES} cannot be fetched"))?;
+    let told = process::read(&mut go).with_context(|| format!("{module} cannot be fetched"))?;
     let folder =
-        module_folder(&told).with_context(|| format!("go does not say where {KUBERNETES} is"))?;
-    Ok(Some(folder.join("api/openapi-spec/swagger.json")))
+        module_folder(&told).with_context(|| format!("go does not say where {module} is"))?;
+    let file = folder.join("api/openapi-spec/swagger.json");
+    Ok((SWAGGER.to_owned(), file.into_os_string()))
 }
 
 /// Reads what `go mod download -json` prints.
@@ -89,57 +93,42 @@ fn module_folder(json: &str) -> Option<PathBuf> {
     told["Dir"].as_str().map(PathBuf::from)
 }
 
-/// Helm alone, and the variable that names it to the programs that start it.
-pub(crate) fn helm(workspace: &Workspace) -> Result<(&'static str, OsString)> {
-    located(workspace, &TOOLS[0])?.context("helm is needed: install Go, or set HELM to its path")
+fn located(workspace: &Workspace, tool: &Tool) -> Result<(String, OsString)> {
+    let variable = tool.variable();
+    if let Some(named) = named(&variable)? {
+        return Ok((variable, named));
+    }
+    let program = tools_folder()?.join(tool.file_name());
+    if !program.is_file() {
+        go().with_context(|| format!("{} is not there, nor {variable} set", tool.name))?;
+        install(workspace, tool, &program)?;
+    }
+    Ok((variable, program.into_os_string()))
 }
 
-fn located(workspace: &Workspace, tool: &Tool) -> Result<Option<(&'static str, OsString)>> {
-    if let Some(named) = env::var_os(tool.variable) {
-        if !Path::new(&named).is_file() {
-            bail!(
-                "{} names {}, which is not there",
-                tool.variable,
-                named.display()
-            );
-        }
-        return Ok(Some((tool.variable, named)));
-    }
-    let program = tools_folder()?.join(tool.name);
-    if is_of(&program, tool.module) {
-        return Ok(Some((tool.variable, program.into_os_string())));
-    }
-    if find("go").is_none() {
+/// The file that a variable names.
+fn named(variable: &str) -> Result<Option<OsString>> {
+    let Some(named) = env::var_os(variable) else {
         return Ok(None);
+    };
+    if !Path::new(&named).is_file() {
+        bail!("{variable} names {}, which is not there", named.display());
     }
-    install(workspace, tool, &program)?;
-    Ok(Some((tool.variable, program.into_os_string())))
-}
-
-/// Whether a program is there that was built from this version. Programs do not say it alike; a file beside them does.
-fn is_of(program: &Path, module: &str) -> bool {
-    program.is_file() && fs::read_to_string(stamp(program)).is_ok_and(|text| text == module)
-}
-
-fn stamp(program: &Path) -> PathBuf {
-    program.with_extension("module")
+    Ok(Some(named))
 }
 
 /// Builds it in a folder of this process alone, so that what is at its place is whole at any time.
 fn install(workspace: &Workspace, tool: &Tool, program: &Path) -> Result<()> {
-    let Tool {
-        name, module, cold, ..
-    } = tool;
+    let Tool { name, module } = tool;
     let folder = program.parent().context("no folder to keep it in")?;
     println!(
-        "      building {module} with go install into {} ({cold} with nothing cached)",
+        "      building {module} with go install into {} (helm takes minutes with nothing cached, the others seconds)",
         folder.display()
     );
     let scratch = folder.join(format!("{name}.{}", std::process::id()));
     fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
     let installed = install_into(workspace, tool, &scratch).and_then(|built| {
-        fs::rename(built, program).with_context(|| format!("cannot keep {name}"))?;
-        fs::write(stamp(program), module).with_context(|| format!("cannot mark {name}"))
+        fs::rename(built, program).with_context(|| format!("cannot keep {name}"))
     });
     let removed = fs::remove_dir_all(&scratch);
     installed?;
@@ -170,7 +159,7 @@ fn install_into(workspace: &Workspace, tool: &Tool, scratch: &Path) -> Result<Pa
             "go install {} failed (see {}); set {} to a program of that version",
             tool.module,
             log.path.display(),
-            tool.variable,
+            tool.variable(),
         );
     }
     Ok(scratch.join(tool.name))
@@ -181,19 +170,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_of_another_version_is_not_taken() {
-        let folder = env::temp_dir().join(format!("xtask-helm-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let program = folder.join("helm");
-        assert!(!is_of(&program, "m@v1"));
-        fs::write(&program, "").unwrap();
-        assert!(!is_of(&program, "m@v1"), "nobody says what it is");
-        fs::write(stamp(&program), "m@v1").unwrap();
-        assert!(is_of(&program, "m@v1") && !is_of(&program, "m@v2"));
-        fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
     fn a_modules_folder_is_read() {
         let told = r#"{"Path":"a/b","Version":"v1.2.3","Dir":"/cache/a/b@v1.2.3"}"#;
         assert_eq!(module_folder(told), Some("/cache/a/b@v1.2.3".into()));
@@ -201,11 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_pinned() {
-        for tool in &TOOLS {
-            let (module, version) = tool.module.split_once('@').unwrap();
-            assert_eq!(module.rsplit('/').next(), Some(tool.name));
-            assert!(version.starts_with('v') && version.split('.').count() == 3);
+    fn tools_are_kept_by_name_and_version() {
+        let variables: Vec<_> = Tool::all().map(|tool| tool.variable()).collect();
+        assert_eq!(variables, ["HELM", "KUBECONFORM", "HELM_DOCS"]);
+        for tool in Tool::all() {
+            let file_name = tool.file_name();
+            let version = file_name.strip_prefix(tool.name).unwrap();
+            assert!(version.starts_with("-v") && version.split('.').count() == 3);
+            assert!(tool.module.ends_with(&format!("@{}", &version[1..])));
         }
     }
 }

@@ -1,37 +1,56 @@
 //! The programs and images of a Kubernetes cluster: built from Go modules by `e2e/cluster/build.sh`, once for each state of its
 //! sources, into the user's cache.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::{apt_install, find, is_root};
+use super::apt_install;
+use super::go::go;
 use crate::process::{self, Log};
 use crate::workspace::Workspace;
 
 /// The variable that names the set of programs to the tests and scripts that start them.
 pub(crate) const KUBE_PROGRAMS: &str = "KUBE_PROGRAMS";
 
-/// The oldest Go that compiles them (major, minor).
-const GO_MIN: (u32, u32) = (1, 26);
-
-/// What an API server without nodes needs; none, and that is said, where it cannot be built. The tests that would start one then
-/// say that they were skipped.
-pub(crate) fn programs(workspace: &Workspace, log: &Log) -> Result<Option<PathBuf>> {
-    if let Err(why) = go() {
-        println!("      no Kubernetes API server for the tests: {why:#}");
-        return Ok(None);
+/// What tests may have: a cluster with nodes, else an API server alone, else nothing. What cannot be had is said, and the tests
+/// that need it then say that they were skipped.
+pub(crate) fn for_tests(workspace: &Workspace, log: &Log) -> Result<Option<PathBuf>> {
+    match absent(workspace)? {
+        Some(why) => println!("      no Kubernetes nodes for the tests: {why}"),
+        None => match cluster(workspace, log) {
+            Ok(folder) => return Ok(Some(folder)),
+            Err(why) => println!("      no Kubernetes nodes for the tests: {why:#}"),
+        },
     }
-    build(workspace, &["programs"], log).map(Some)
+    match programs(workspace, log) {
+        Ok(folder) => Ok(Some(folder)),
+        Err(why) => {
+            println!("      no Kubernetes API server for the tests: {why:#}");
+            Ok(None)
+        }
+    }
+}
+
+/// Why this machine can have no nodes; none if it can. What is merely not installed or built yet is no reason.
+pub(crate) fn absent(workspace: &Workspace) -> Result<Option<String>> {
+    let why = process::read(script(workspace).arg("nodes"))?;
+    let why = why.trim();
+    Ok((!why.is_empty()).then(|| why.to_owned()))
+}
+
+/// What an API server without nodes needs.
+pub(crate) fn programs(workspace: &Workspace, log: &Log) -> Result<PathBuf> {
+    build(workspace, &["programs"], &["bin/nodens", "bin/kube"], log)
 }
 
 /// What a cluster with nodes needs, with Debian's part of it.
 pub(crate) fn cluster(workspace: &Workspace, log: &Log) -> Result<PathBuf> {
-    if !is_root() {
-        bail!("a cluster's nodes are namespaces, which need root");
+    if let Some(why) = absent(workspace)? {
+        bail!("no cluster can be made here: {why}");
     }
-    go()?;
     let missing = process::read(script(workspace).arg("packages"))?;
     let missing: Vec<&str> = missing.split_whitespace().collect();
     if !missing.is_empty() {
@@ -41,14 +60,28 @@ pub(crate) fn cluster(workspace: &Workspace, log: &Log) -> Result<PathBuf> {
         );
         apt_install(workspace, &missing, "a cluster's nodes need more", &by_hand)?;
     }
-    build(workspace, &[], log)
+    // Made last.
+    build(workspace, &[], &["images/busybox.tar"], log)
 }
 
-/// Runs the script, which is done at once where all is there, and gives the folder of what it built.
-fn build(workspace: &Workspace, what: &[&str], log: &Log) -> Result<PathBuf> {
+/// Kubernetes' module and the version that clusters are made of: the one that the programs are built from.
+pub(crate) fn module(workspace: &Workspace) -> Result<String> {
+    let file = workspace.root.join("e2e/cluster/kube/go.mod");
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let version = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes "));
+    let version = version.with_context(|| format!("no version in {}", file.display()))?;
+    Ok(format!("k8s.io/kubernetes@{version}"))
+}
+
+/// Runs the script, which needs no Go and is done at once where all is there, and gives the folder of what it built.
+fn build(workspace: &Workspace, what: &[&str], last: &[&str], log: &Log) -> Result<PathBuf> {
     let folder = process::read(script(workspace).arg("where"))?;
     let folder = PathBuf::from(folder.trim());
-    if !folder.join("bin/kube").is_file() {
+    if !last.iter().all(|file| folder.join(file).is_file()) {
+        go()?;
         println!(
             "      building Kubernetes into {}: ten minutes or so on two cores, this once",
             folder.display()
@@ -67,43 +100,15 @@ fn script(workspace: &Workspace) -> Command {
     command
 }
 
-/// That there is a Go that is new enough.
-fn go() -> Result<()> {
-    let wanted = format!("Go {}.{} or later builds them", GO_MIN.0, GO_MIN.1);
-    if find("go").is_none() {
-        bail!("{wanted}, and there is no go in PATH");
-    }
-    let version = process::read(Command::new("go").args(["env", "GOVERSION"]))?;
-    let found = go_version(&version).context("go does not say its version")?;
-    if found < GO_MIN {
-        bail!("{wanted}, and this is {}", version.trim());
-    }
-    Ok(())
-}
-
-/// `go1.26.8` -> (1, 26)
-fn go_version(text: &str) -> Option<(u32, u32)> {
-    let mut numbers = text.trim().strip_prefix("go")?.split('.');
-    // A release candidate is `go1.27rc1`.
-    let number = |part: &str| {
-        part.split(|c: char| !c.is_ascii_digit())
-            .next()?
-            .parse()
-            .ok()
-    };
-    Some((number(numbers.next()?)?, number(numbers.next()?)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn go_versions() {
-        assert_eq!(go_version("go1.26.8\n"), Some((1, 26)));
-        assert_eq!(go_version("go1.27rc1"), Some((1, 27)));
-        assert_eq!(go_version("go1.19"), Some((1, 19)));
-        assert_eq!(go_version("devel +abc"), None);
-        assert_eq!(go_version(""), None);
+    fn the_module_has_a_version() {
+        let module = module(&Workspace::locate()).unwrap();
+        let (name, version) = module.split_once('@').unwrap();
+        assert_eq!(name, "k8s.io/kubernetes");
+        assert!(version.starts_with('v') && version.split('.').count() == 3);
     }
 }

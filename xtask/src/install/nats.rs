@@ -50,7 +50,8 @@ pub(crate) fn nats_server(workspace: &Workspace) -> Result<PathBuf> {
     Ok(cached)
 }
 
-/// Where tools are kept that several checkouts share. The tests look there too (`cluster/src/tools.rs`).
+/// Where tools are kept that several checkouts share. The tests look there too (`cluster/src/tools.rs`, which this program, being
+/// compiled first, does without).
 pub(super) fn tools_folder() -> Result<PathBuf> {
     let cache = match env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
         Some(cache) => PathBuf::from(cache),
