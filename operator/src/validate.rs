@@ -29,6 +29,9 @@ mod pod;
 /// Amounts of resources.
 mod quantity;
 
+/// Logs and traces.
+mod telemetry;
+
 pub use error::{FieldError, Invalid};
 pub use gateway::{Replicas, ValidGateway};
 pub use nats::{ValidNats, ValidTls};
@@ -142,7 +145,7 @@ pub fn validate(feed: &MarketFeed) -> Result<ValidFeed, Invalid> {
     let (scope, nats) = nats::check(nats, &identity, &mut checks);
     let gateway = ValidGateway::check(gateway, &mut checks);
     check_network_policies(network_policies.as_ref(), &mut checks);
-    check_telemetry(telemetry, &mut checks);
+    telemetry::check(telemetry, &mut checks);
     if image
         .as_ref()
         .is_some_and(|image| image.is_empty() || image.contains(char::is_whitespace))
@@ -369,39 +372,4 @@ fn check_network_policies(policies: Option<&NetworkPoliciesSpec>, checks: &mut C
             );
         }
     }
-}
-
-fn check_telemetry(telemetry: &TelemetrySpec, checks: &mut Checks) {
-    let TelemetrySpec {
-        log,
-        otlp_endpoint,
-        samples_per_million,
-    } = telemetry;
-    checks.take(
-        "spec.telemetry.log",
-        log.parse::<runtime::args::LogFilter>(),
-    );
-    if let Some(endpoint) = otlp_endpoint {
-        let address = endpoint
-            .strip_prefix("http://")
-            .and_then(|rest| rest.rsplit_once(':'));
-        let plain = |host: &str| {
-            !host.is_empty()
-                && host
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
-        };
-        if !address.is_some_and(|(host, port)| plain(host) && port.parse::<u16>().is_ok()) {
-            checks.refuse(
-                "spec.telemetry.otlpEndpoint",
-                format!("{endpoint:?} is no collector: write http://host:port; the port for gRPC is usually 4317"),
-            );
-        }
-    }
-    checks.range(
-        "spec.telemetry.samplesPerMillion",
-        *samples_per_million,
-        0,
-        1_000_000,
-    );
 }

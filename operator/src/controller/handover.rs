@@ -89,7 +89,7 @@ mod tests {
         assign(
             before,
             vec![source],
-            [interval].into_iter(),
+            [interval],
             ShardCount::new(shards).unwrap(),
         )
         .unwrap()

@@ -82,7 +82,7 @@ mod tests {
             let outcome = refusals.handle::<()>("Service a", Err(error(code)));
             assert!(outcome.is_err(), "{code}");
         }
-        assert_eq!(refusals.told(), [String::new(); 0]);
+        assert!(refusals.told().is_empty());
         for code in [403, 422] {
             let outcome = refusals.handle::<()>("Service a", Err(error(code)));
             assert_eq!(outcome.unwrap(), None);
