@@ -85,7 +85,7 @@ impl ApiServer {
             server,
             etcd,
             address,
-            programs: programs.clone(),
+            programs,
             folder: own,
         };
         started.ready().await?;
