@@ -22,7 +22,10 @@ pub(super) async fn run(place: &mut Place) -> Measured {
             times.first_close.as_secs_f64(),
             times.ready.as_secs_f64()
         ),
-        format!("helm test read a live bar: {tested}"),
+        format!(
+            "helm test read a live bar: {}...",
+            tested.get(..60).unwrap_or(&tested)
+        ),
         told,
     ])
 }

@@ -83,9 +83,6 @@ mod steady;
 /// What cannot run.
 mod bad_states;
 
-/// The chart's values.
-mod values;
-
 pub use place::{Image, Place, Say, Stock};
 pub use report::{Outcome, Verdict, all_well, summary, table};
 
@@ -130,13 +127,6 @@ pub const ALL: &[Scenario] = &[
         is_smoke: true,
         needs: Needs::Any,
         run: |place| Box::pin(first_bar::run(place)),
-    },
-    Scenario {
-        name: "values",
-        holds: "the API server takes what the chart makes of many values",
-        is_smoke: false,
-        needs: Needs::Any,
-        run: |place| Box::pin(values::run(place)),
     },
     Scenario {
         name: "symbols",

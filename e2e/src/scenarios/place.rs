@@ -197,6 +197,9 @@ impl Place {
         self.helm.run(test).await?;
         let pod = format!("{RELEASE}-test-live-bar");
         let said = self.kubectl().run(["logs", "-n", SYSTEM, &pod]).await?;
+        // Helm leaves what a test ran, also when the release goes.
+        let delete = ["delete", "pod", "-n", SYSTEM, &pod];
+        self.kubectl().run(delete).await?;
         Ok(said.lines().last().unwrap_or_default().to_owned())
     }
 
