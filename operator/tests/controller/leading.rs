@@ -39,6 +39,12 @@ impl Candidate {
         since.elapsed()
     }
 
+    /// How it ended, within a minute.
+    async fn end(self) -> Result<(), Lost> {
+        let ended = timeout(Duration::from_secs(60), self.ended).await;
+        ended.expect("it does not end").unwrap()
+    }
+
     async fn is_waiting(&mut self, within: Duration) -> bool {
         timeout(within, self.wait()).await.is_err()
     }
@@ -58,7 +64,7 @@ async fn one_leads_and_hands_over_when_it_stops() {
     let mut second = Candidate::start(&api, "second");
     assert!(second.is_waiting(Duration::from_secs(120)).await);
     first.shutdown.trigger();
-    first.ended.await.unwrap().unwrap();
+    first.end().await.unwrap();
     assert!(second.wait().await < Duration::from_secs(5));
     let lease = api.get("leases", "marketfeed-operator");
     assert_eq!(lease["spec"]["holderIdentity"], "second");
@@ -80,7 +86,7 @@ async fn one_that_cannot_renew_ends_before_another_begins() {
         } else {
             api.fail_after(Some(0));
         }
-        assert!(first.ended.await.unwrap().is_err());
+        assert!(first.end().await.is_err());
         assert!(
             since.elapsed() <= Duration::from_secs(10),
             "{:?}",
