@@ -1,7 +1,7 @@
 //! What must hold of the platform in a whole cluster: each scenario does one thing to it, as people or machines do, while a
 //! client outside of the cluster checks every close that it is told. Waits are bounded, and nothing depends on how fast it is.
 //!
-//! Read first [`ALL`], then [`Place`] (where they run) and `Feed` (what they look at).
+//! Read first `ALL`, then `Place` (where they run) and `Feed` (what they look at).
 
 use std::time::{Duration, Instant};
 
