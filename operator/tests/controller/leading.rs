@@ -42,7 +42,8 @@ impl Candidate {
     /// How it ended, within a minute.
     async fn end(self) -> Result<(), Lost> {
         let ended = timeout(Duration::from_secs(60), self.ended).await;
-        ended.expect("it does not end").unwrap()
+        assert!(ended.is_ok(), "it does not end");
+        ended.unwrap().unwrap()
     }
 
     async fn is_waiting(&mut self, within: Duration) -> bool {
