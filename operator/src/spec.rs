@@ -99,7 +99,7 @@ pub struct MarketFeedSpec {
     #[serde(default = "source::usual_intervals")]
     #[schemars(
         length(min = 1, max = 32),
-        inner(length(max = 6), regex(pattern = "^[1-9][0-9]{0,4}[smhd]$")),
+        inner(length(max = 32)),
         extend("x-kubernetes-list-type" = "set"),
         transform = source::interval_rules
     )]

@@ -82,7 +82,7 @@ async fn every_example_is_taken(server: &ApiServer, kubectl: &Kubectl) {
 }
 
 /// What is written wrong, the field, and what is said of it.
-const WRONG: [(&str, &str, &str); 12] = [
+const WRONG: [(&str, &str, &str); 17] = [
     (
         r#"{"sources":[{"venue":"kraken","symbols":["BTC-USDT"]}]}"#,
         "spec.sources[0].venue",
@@ -96,7 +96,7 @@ const WRONG: [(&str, &str, &str); 12] = [
     (
         r#"{"sources":[{"venue":"coinbase","symbols":["btcusd"]}]}"#,
         "spec.sources[0].symbols[0]",
-        "should match",
+        "write BASE-QUOTE in upper case, such as BTC-USDT",
     ),
     (
         r#"{"sources":[{"venue":"coinbase","symbols":[]}]}"#,
@@ -117,6 +117,31 @@ const WRONG: [(&str, &str, &str); 12] = [
         r#"{"intervals":[]}"#,
         "spec.intervals",
         "should have at least 1 items",
+    ),
+    (
+        r#"{"intervals":["hourly"]}"#,
+        "spec.intervals[0]",
+        "that is no interval",
+    ),
+    (
+        r#"{"sources":[{"venue":"coinbase","symbols":["BTC-USD"],"endpoints":{"ws":"localhost:80","rest":"http://sim"}}]}"#,
+        "spec.sources[0].endpoints.ws",
+        "write wss://host/path or ws://host:port/path",
+    ),
+    (
+        r#"{"nats":{"urls":["nats:4222"]}}"#,
+        "spec.nats.urls[0]",
+        "write nats://host:4222",
+    ),
+    (
+        r#"{"nats":{"urls":["nats://nats:4222"],"environment":"Prod EU"}}"#,
+        "spec.nats.environment",
+        "write lower-case letters, digits and inner hyphens",
+    ),
+    (
+        r#"{"aggregation":{"reorderWindow":"two seconds"}}"#,
+        "spec.aggregation.reorderWindow",
+        "write a duration from 2s to 1m",
     ),
     (
         r#"{"intervals":["7s"]}"#,

@@ -32,6 +32,9 @@ mod going;
 /// A feed that cannot be read or run is its own trouble alone.
 mod held_up;
 
+/// An operator that is newer than the definition.
+mod older;
+
 /// What is asked is allowed, and what is allowed is asked.
 mod access;
 

@@ -124,7 +124,7 @@ fn is_operators(entry: &Entry) -> bool {
 }
 
 /// Waits until there was no write for a pause, and gives where the log ended at its beginning.
-async fn silence(audit: &AuditLog) -> Mark {
+pub(crate) async fn silence(audit: &AuditLog) -> Mark {
     let mut since = (audit.mark().unwrap(), Instant::now());
     wait::until("silence", SILENT_WITHIN, async || {
         let (entries, mark) = audit.read_on(since.0)?;

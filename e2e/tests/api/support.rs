@@ -30,13 +30,18 @@ const KINDS: [(&str, &str, &str); 7] = [
 /// A server that knows MarketFeeds and has the operator's account with its rights; none where there can be no server, which is
 /// said then.
 pub(crate) async fn server() -> Option<ApiServer> {
+    server_with(&definition()).await
+}
+
+/// One that has another definition.
+pub(crate) async fn server_with(definition: &str) -> Option<ApiServer> {
     if let Some(why) = ApiServer::absent() {
         println!("skipped: {why}");
         return None;
     }
     let server = ApiServer::start().await.unwrap();
     let kubectl = server.kubectl();
-    kubectl.apply(&definition()).await.unwrap();
+    kubectl.apply(definition).await.unwrap();
     let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
     let name = ["crd", "marketfeeds.marketfeed.dev"];
     kubectl.run(wait.into_iter().chain(name)).await.unwrap();

@@ -25,6 +25,7 @@ use super::writes::Writes;
 use crate::build::Release;
 use crate::build::names::FIELD_MANAGER;
 use crate::metrics::{Metrics, Outcome};
+use crate::spec::MarketFeedStatus;
 use crate::status::{Patience, State, Transition};
 
 /// Gives Unix seconds.
@@ -54,6 +55,8 @@ pub(super) struct Memory {
     pub(super) assignment: Option<Assignment>,
     /// What was said of an object that cannot be read.
     pub(super) undecodable: Option<String>,
+    /// What was said of it where the definition has not all fields of it, so that it is not read again as it was written.
+    pub(super) cut_short: Option<MarketFeedStatus>,
     /// Whether its user has changed it since its workloads were last as they should be.
     pub(super) is_asked: bool,
     /// Which pods own which shards, as far as it was asked.
@@ -79,6 +82,7 @@ impl Memory {
             patience: Patience::default(),
             assignment: None,
             undecodable: None,
+            cut_short: None,
             is_asked: false,
             owners: Owners::default(),
             costs: Costs::default(),

@@ -127,7 +127,7 @@ async fn tell(
     let conditions = before.as_ref().map(|before| &before.conditions);
     if conditions != Some(&status.conditions) {
         writes
-            .status_of_unreadable(name, &status)
+            .status_cut_short(name, &status)
             .await
             .map_err(api("say that it cannot be read"))?;
         let before = conditions.map_or(&[][..], |before| &before[..]);
@@ -244,13 +244,25 @@ impl Look<'_> {
     /// Nothing is sent that says what was said.
     async fn say(&self, status: &MarketFeedStatus, memory: &mut Memory) -> Result<(), Error> {
         self.context.note_ready(memory, status::readiness(status));
-        if self.feed.status.as_ref() == Some(status) {
+        if self.feed.status.as_ref() == Some(status) || memory.cut_short.as_ref() == Some(status) {
             return Ok(());
         }
-        self.writes
-            .status(&self.feed.name_any(), status)
-            .await
-            .map_err(api("say how it is"))?;
+        let name = self.feed.name_any();
+        memory.cut_short = None;
+        let said = match self.writes.status(&name, status).await {
+            Err(error) if is_undeclared(&error) => {
+                tracing::warn!(
+                    feed = name,
+                    namespace = self.writes.namespace,
+                    "the definition in the cluster is older than this operator, and has not all fields of the status: \
+                     apply crds/ of this release"
+                );
+                memory.cut_short = Some(status.clone());
+                self.writes.status_cut_short(&name, status).await
+            }
+            said => said,
+        };
+        said.map_err(api("say how it is"))?;
         let before = self.feed.status.iter();
         let before: Vec<_> = before
             .flat_map(|status| status.conditions.clone())
@@ -262,6 +274,11 @@ impl Look<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether an apply is refused for a field that the definition has not. The API server has no reason of its own for it.
+fn is_undeclared(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.message.contains("field not declared in schema"))
 }
 
 /// The newest assignment that is known.

@@ -180,9 +180,9 @@ impl Writes<'_> {
             .map(|_| ())
     }
 
-    /// Says of a feed that cannot be read how it is. Not by an apply: that is refused where what is there is not of the
-    /// definition's types.
-    pub(super) async fn status_of_unreadable(
+    /// Says how a feed is where the definition is another release's: of the status it keeps what it knows. Not by an apply: that
+    /// is refused where what is there, or what is said, is not of the definition's types.
+    pub(super) async fn status_cut_short(
         &self,
         feed: &str,
         status: &MarketFeedStatus,

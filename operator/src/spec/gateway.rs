@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::pod::{PodSpec, ResourcesSpec, map_bounds};
-use super::schema::{DURATION_LEN_MAX, DURATION_PATTERN, duration_from_to, rules};
+use super::schema::{DURATION_LEN_MAX, duration_from_to, of_each, rules, written};
 
 /// The processes that clients connect to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -118,7 +118,6 @@ pub struct DrainSpec {
     /// ms, s or m, from 1s to 30m. The pod's grace period follows from it and is longer.
     #[schemars(
         length(max = DURATION_LEN_MAX),
-        regex(pattern = DURATION_PATTERN),
         extend("x-kubernetes-validations" = duration_from_to("1s", "30m"))
     )]
     pub duration: String,
@@ -182,8 +181,17 @@ pub struct NetworkPoliciesSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
-        inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")),
-        extend("x-kubernetes-list-type" = "set")
+        inner(length(min = 1, max = 63)),
+        extend("x-kubernetes-list-type" = "set"),
+        transform = namespace_rules
     )]
     pub admin_namespaces: Vec<String>,
+}
+
+fn namespace_rules(namespaces: &mut Schema) {
+    let rules = written(
+        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        "that names no namespace: write one such as monitoring",
+    );
+    of_each(namespaces, rules);
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::pod::{PodSpec, ResourcesSpec};
-use super::schema::{DURATION_LEN_MAX, DURATION_PATTERN, duration_from_to};
+use super::schema::{DURATION_LEN_MAX, duration_from_to};
 
 /// How trades become bars. A change rolls the market-data pods.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -15,7 +15,6 @@ pub struct AggregationSpec {
     /// to 1m. Bars of which every trade is there do not wait.
     #[schemars(
         length(max = DURATION_LEN_MAX),
-        regex(pattern = DURATION_PATTERN),
         extend("x-kubernetes-validations" = duration_from_to("2s", "1m"))
     )]
     pub reorder_window: String,
@@ -23,7 +22,6 @@ pub struct AggregationSpec {
     /// How often the open bar of each topic is sent, if it has changed: a whole number and ms, s or m, from 10ms to 1m.
     #[schemars(
         length(max = DURATION_LEN_MAX),
-        regex(pattern = DURATION_PATTERN),
         extend("x-kubernetes-validations" = duration_from_to("10ms", "1m"))
     )]
     pub update_interval: String,

@@ -1,10 +1,10 @@
 // Pure: the bus.
 #![deny(clippy::disallowed_methods)]
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::schema::{NAME_PATTERN, rules};
+use super::schema::{bus_token, of_each, rules, secret_name, written};
 
 /// The bus between the processes: where it is, and who we are to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,8 +27,9 @@ pub struct NatsSpec {
     /// Servers to try: nats://host:4222, or tls://host:4222 for one that speaks TLS only. No user and no password.
     #[schemars(
         length(min = 1, max = 16),
-        inner(length(max = 256), regex(pattern = r"^(nats|tls)://[-a-zA-Z0-9.:\[\]]+$")),
-        extend("x-kubernetes-list-type" = "set")
+        inner(length(max = 256)),
+        extend("x-kubernetes-list-type" = "set"),
+        transform = server_rules
     )]
     pub urls: Vec<String>,
 
@@ -37,7 +38,7 @@ pub struct NatsSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 128),
-        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+        extend("x-kubernetes-validations" = bus_token())
     )]
     pub environment: Option<String>,
 
@@ -45,7 +46,7 @@ pub struct NatsSpec {
     #[serde(default = "region")]
     #[schemars(
         length(min = 1, max = 32),
-        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+        extend("x-kubernetes-validations" = bus_token())
     )]
     pub region: String,
 
@@ -99,11 +100,20 @@ pub struct NatsTlsSpec {
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// The Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = NAME_PATTERN))]
+    #[schemars(
+        length(min = 1, max = 253),
+        extend("x-kubernetes-validations" = secret_name())
+    )]
     pub name: String,
 
     /// Which of its keys: letters, digits, hyphens, underscores and dots.
-    #[schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z0-9]+$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        extend("x-kubernetes-validations" = written(
+            "^[-._a-zA-Z0-9]+$",
+            "that is no key of a Secret: write one such as marketfeed.creds",
+        ))
+    )]
     pub key: String,
 }
 
@@ -112,7 +122,10 @@ pub struct SecretKeyRef {
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// The Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = NAME_PATTERN))]
+    #[schemars(
+        length(min = 1, max = 253),
+        extend("x-kubernetes-validations" = secret_name())
+    )]
     pub name: String,
 }
 
@@ -125,6 +138,14 @@ pub enum DeletionPolicy {
     Delete,
     #[allow(missing_docs)]
     Retain,
+}
+
+fn server_rules(urls: &mut Schema) {
+    let rules = written(
+        r"^(nats|tls)://[-a-zA-Z0-9.:\[\]]+$",
+        "that is no NATS address: write nats://host:4222 or tls://host:4222, without user and password",
+    );
+    of_each(urls, rules);
 }
 
 fn region() -> String {

@@ -92,11 +92,16 @@ pub struct EnvSpec {
     /// Its name: letters, digits and underscores. Those that begin with MARKETFEED_ are the operator's.
     #[schemars(
         length(min = 1, max = 128),
-        regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"),
-        extend("x-kubernetes-validations" = rules(&[(
-            "!self.startsWith('MARKETFEED_')",
-            "variables MARKETFEED_* are the operator's: write the field of this resource that is meant, or another name",
-        )]))
+        extend("x-kubernetes-validations" = rules(&[
+            (
+                "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
+                "that names no variable: write letters, digits and underscores, and begin with no digit",
+            ),
+            (
+                "!self.startsWith('MARKETFEED_')",
+                "variables MARKETFEED_* are the operator's: write the field of this resource that is meant, or another name",
+            ),
+        ]))
     )]
     pub name: String,
 

@@ -3,10 +3,9 @@
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use wire::Venue;
 
-use super::schema::{rules, url_pattern};
+use super::schema::{of_each, quoted, rules, url_pattern, written};
 
 /// A venue and what is carried of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,8 +19,9 @@ pub struct SourceSpec {
     /// Symbols as BASE-QUOTE in upper case, such as BTC-USDT, whatever the venue's own spelling; each once.
     #[schemars(
         length(min = 1, max = 10_000),
-        inner(length(max = 41), regex(pattern = "^[A-Z0-9]{1,20}-[A-Z0-9]{1,20}$")),
-        extend("x-kubernetes-list-type" = "set")
+        inner(length(max = 41)),
+        extend("x-kubernetes-list-type" = "set"),
+        transform = symbol_rules
     )]
     pub symbols: Vec<String>,
 
@@ -35,11 +35,23 @@ pub struct SourceSpec {
 #[serde(rename_all = "camelCase")]
 pub struct EndpointsSpec {
     /// Of its WebSocket: ws://host:port/path or wss://host:port/path.
-    #[schemars(length(max = 1_024), regex(pattern = url_pattern!("wss?")))]
+    #[schemars(
+        length(max = 1_024),
+        extend("x-kubernetes-validations" = written(
+            url_pattern!("wss?"),
+            "that is no address of it: write wss://host/path or ws://host:port/path",
+        ))
+    )]
     pub ws: String,
 
     /// Of its HTTP interface: http://host:port/path or https://host:port/path.
-    #[schemars(length(max = 1_024), regex(pattern = url_pattern!("https?")))]
+    #[schemars(
+        length(max = 1_024),
+        extend("x-kubernetes-validations" = written(
+            url_pattern!("https?"),
+            "that is no address of it: write https://host/path or http://host:port/path",
+        ))
+    )]
     pub rest: String,
 }
 
@@ -48,18 +60,26 @@ pub(super) fn usual_intervals() -> Vec<String> {
     ["1s", "1m", "1h", "1d"].map(str::to_owned).into()
 }
 
-/// Rules of each interval: the pattern lets 7s and 60s pass. Of the units, each is written up to where the next begins.
-pub(super) fn interval_rules(schema: &mut Schema) {
+/// Rules of each symbol. The form is short: the API server bounds what a rule may cost over all entries that there may be.
+fn symbol_rules(symbols: &mut Schema) {
+    let rules = written(
+        "^[A-Z0-9]{1,20}-[A-Z0-9]{1,20}$",
+        "that is no symbol: write BASE-QUOTE in upper case, such as BTC-USDT",
+    );
+    of_each(symbols, rules);
+}
+
+/// Rules of each interval: the form alone would let 7s and 60s pass. Of the units, each is written up to where the next
+/// begins.
+pub(super) fn interval_rules(intervals: &mut Schema) {
     const NUMBER: &str = "int(self.substring(0, self.size() - 1))";
+    let form = quoted("^[1-9][0-9]{0,4}[smhd]$");
     let fits = format!(
-        "self.endsWith('s') ? 86400 % {NUMBER} == 0 && {NUMBER} % 60 != 0 : \
+        "!self.matches({form}) ? false : self.endsWith('s') ? 86400 % {NUMBER} == 0 && {NUMBER} % 60 != 0 : \
          self.endsWith('m') ? 1440 % {NUMBER} == 0 && {NUMBER} % 60 != 0 : \
          self.endsWith('h') ? 24 % {NUMBER} == 0 && {NUMBER} != 24 : self == '1d'"
     );
-    let message = "the interval does not divide a day, or has a shorter spelling: write 1s, 5s, 1m, 5m, 15m, 1h, 4h, \
+    let message = "that is no interval, does not divide a day, or has a shorter spelling: write 1s, 5s, 1m, 5m, 15m, 1h, 4h, \
                    12h, 1d or another that divides a day";
-    if let Some(items) = schema.get_mut("items").and_then(Value::as_object_mut) {
-        let rules = rules(&[(&fits, message)]);
-        items.insert("x-kubernetes-validations".to_owned(), rules);
-    }
+    of_each(intervals, rules(&[(&fits, message)]));
 }

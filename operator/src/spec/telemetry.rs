@@ -4,12 +4,20 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::written;
+
 /// Logs and traces. Logs are JSON on the containers' standard error; metrics are at :9090/metrics of every pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TelemetrySpec {
     /// Level of the logs: off, error, warn, info, debug or trace, or levels by target, such as info,gateway=debug.
-    #[schemars(length(min = 1, max = 256), regex(pattern = "^[-a-zA-Z0-9_:=,]+$"))]
+    #[schemars(
+        length(min = 1, max = 256),
+        extend("x-kubernetes-validations" = written(
+            "^[-a-zA-Z0-9_:=,]+$",
+            "that is no level: write off, error, warn, info, debug or trace, or levels by target, such as info,gateway=debug",
+        ))
+    )]
     pub log: String,
 
     /// The collector that traces are sent to, by OTLP over gRPC: http://host:port, usually port 4317. No traces where
@@ -17,7 +25,10 @@ pub struct TelemetrySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 256),
-        regex(pattern = "^http://[-a-zA-Z0-9.]+:[0-9]{1,5}$")
+        extend("x-kubernetes-validations" = written(
+            "^http://[-a-zA-Z0-9.]+:[0-9]{1,5}$",
+            "that is no collector: write http://host:port; the port for gRPC is usually 4317",
+        ))
     )]
     pub otlp_endpoint: Option<String>,
 

@@ -43,7 +43,7 @@ fn what_is_carried() {
         check(
             path,
             json!([malformed]),
-            "pattern",
+            "write BASE-QUOTE in upper case",
             "symbols[0]",
             "write BASE-QUOTE in upper case",
         );
@@ -87,7 +87,7 @@ fn what_is_carried() {
         check(
             "/spec/sources/0/endpoints",
             endpoints(ws, rest),
-            "pattern",
+            "write wss://host/path",
             path,
             "write wss://host/path",
         );
@@ -96,7 +96,7 @@ fn what_is_carried() {
     check(
         "/spec/sources/0/endpoints",
         endpoints("ws://x", "ws://x"),
-        "pattern",
+        "write https://host/path",
         path,
         "write https://host/path",
     );
@@ -143,7 +143,7 @@ fn bar_lengths() {
         check(
             path,
             json!([malformed]),
-            "pattern",
+            "that is no interval",
             "spec.intervals[0]",
             "not valid",
         );
@@ -151,7 +151,7 @@ fn bar_lengths() {
     check(
         path,
         json!(["1000000s"]),
-        "maxLength",
+        "that is no interval",
         "spec.intervals[0]",
         "not valid",
     );

@@ -34,7 +34,13 @@ fn pods() {
             &path,
             "is the operator's",
         );
-        check(&of("env"), env("1X"), "pattern", &path, "names no variable");
+        check(
+            &of("env"),
+            env("1X"),
+            "names no variable",
+            &path,
+            "names no variable",
+        );
         check(
             &of("env"),
             json!([{ "name": "A" }, { "name": "A" }]),
