@@ -1,16 +1,20 @@
-//! Many feeds: what one costs the API server, what all of them cost the operator, and that it is silent afterwards.
+//! Many feeds: what one costs the API server, what all of them cost the operator, that it is silent afterwards, and that they and
+//! their pods fit in the memory that the chart gives it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cluster::wait;
+use cluster::wait::{self, PATIENCE};
 use e2e::{AuditLog, Entry, Mark};
-use kube::Client;
+use kube::api::{DynamicObject, ListParams};
+use kube::{Client, ResourceExt};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::operator::{Start, Used, is_built};
-use super::support::{ACCOUNT, SYSTEM, feed, make, make_namespace, parts, reason, server};
+use super::support::{
+    ACCOUNT, SYSTEM, api, default_account, feed, make, make_namespace, parts, reason, root, server,
+};
 
 /// How many feeds there are, unless the variable says another number: `cargo xtask e2e --all` has a thousand.
 const FEEDS: usize = 100;
@@ -18,6 +22,12 @@ const VARIABLE: &str = "E2E_FEEDS";
 
 /// Requests of a feed beyond one for each of its children.
 const BEYOND_CHILDREN: usize = 4;
+
+/// Requests that are of no feed: what is watched is listed once, and once more where a watch could not go on.
+const LISTS_MAX: usize = 2 * WATCHED;
+
+/// Kinds that the operator watches: MarketFeeds, the kinds of their parts, and pods.
+const WATCHED: usize = 9;
 
 /// So long nothing may be written once it is silent, and so long it takes at most until it is.
 const SILENT_FOR: Duration = Duration::from_secs(30);
@@ -64,6 +74,8 @@ async fn many_feeds_cost_little_and_then_nothing() {
         );
         most = most.max(asked.len());
     }
+    let of_none = of_no_feed(&audit.since(begun).unwrap());
+    assert!(of_none.len() <= LISTS_MAX, "{of_none:?}");
     println!(
         "measured: {number} feeds in {:.1} s: at most {most} requests each; the operator took {:.2} s of CPU and {} MiB",
         took.as_secs_f64(),
@@ -80,6 +92,72 @@ async fn many_feeds_cost_little_and_then_nothing() {
         after.cpu_s - before.cpu_s,
         after.resident >> 20,
     );
+
+    make_pods(&client, &names).await;
+    told_of_the_assignment(&client, names.len()).await;
+    let with_pods = Used::by(&operator);
+    println!(
+        "measured: with {PODS} pods each it has {} MiB, and had {} MiB at most",
+        with_pods.resident >> 20,
+        with_pods.resident_max >> 20,
+    );
+    let limit = memory_limit();
+    assert!(
+        with_pods.resident_max < limit,
+        "{} bytes of {limit} that the chart gives it",
+        with_pods.resident_max
+    );
+}
+
+/// Pods of each feed: two gateways, a shard's owner and its standby.
+const PODS: usize = 4;
+
+/// Makes the pods that the Deployments ask for, as there is no controller here that does.
+async fn make_pods(client: &Client, names: &[String]) {
+    make(client, &default_account("many")).await;
+    for name in names {
+        for (key, deployment) in parts(client, "many", name).await {
+            if !key.starts_with("Deployment ") {
+                continue;
+            }
+            let template = &deployment["spec"]["template"];
+            let (_, workload) = key.split_once(' ').unwrap();
+            for nth in 0..PODS / 2 {
+                let mut pod = template.clone();
+                pod["apiVersion"] = json!("v1");
+                pod["kind"] = json!("Pod");
+                pod["metadata"]["name"] = json!(format!("{workload}-{nth}"));
+                pod["metadata"]["namespace"] = json!("many");
+                make(client, &pod).await;
+            }
+        }
+    }
+}
+
+/// Waits until the operator has seen them all: it tells those of shards of the assignment.
+async fn told_of_the_assignment(client: &Client, shards: usize) {
+    let pods = api(client, "many", ("", "v1", "Pod"));
+    let of_shards = ListParams::default().labels("app.kubernetes.io/component=marketdata");
+    wait::until("a word to each pod of a shard", PATIENCE * 4, async || {
+        let found = pods.list(&of_shards).await?;
+        let is_told = |pod: &&DynamicObject| {
+            pod.annotations()
+                .contains_key("marketfeed.dev/assignment-generation")
+        };
+        let told = found.iter().filter(is_told).count();
+        Ok((told == shards * PODS / 2).then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
+/// The operator's limit of memory in the chart, in bytes.
+fn memory_limit() -> u64 {
+    let values = std::fs::read_to_string(root().join("charts/marketfeed/values.yaml")).unwrap();
+    let values: serde_json::Value = serde_yaml_ng::from_str(&values).unwrap();
+    let limit = values["operator"]["resources"]["limits"]["memory"].as_str();
+    let mebibytes: u64 = limit.unwrap().trim_end_matches("Mi").parse().unwrap();
+    mebibytes << 20
 }
 
 async fn all_looked_at(client: &Client, names: &[String], bound: Duration) {
@@ -117,6 +195,18 @@ fn by_feed(entries: &[Entry]) -> BTreeMap<String, Vec<String>> {
         found.entry(feed.to_owned()).or_default().push(asked);
     }
     found
+}
+
+/// What it asked besides, watches and Leases excepted: lists over all namespaces, and whatever has no name.
+fn of_no_feed(entries: &[Entry]) -> Vec<String> {
+    let of_none = |entry: &&Entry| {
+        let is_feeds = entry.namespace == "many" && entry.name.starts_with('f');
+        is_operators(entry) && entry.verb != "watch" && !is_feeds
+    };
+    let asked = entries.iter().filter(of_none);
+    asked
+        .map(|entry| format!("{} {} {}", entry.verb, entry.what(), entry.name))
+        .collect()
 }
 
 fn is_operators(entry: &Entry) -> bool {

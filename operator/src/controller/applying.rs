@@ -148,6 +148,10 @@ impl Look<'_> {
             return Ok(());
         };
         memory.ledger.handle_applied(object, standing);
+        if key == pass.gateway {
+            // It may have been made anew.
+            memory.scaled = None;
+        }
         if key.kind == "ConfigMap" {
             let before = pass.in_force.as_ref();
             if before != Some(pass.assignment) {
@@ -290,7 +294,9 @@ impl Look<'_> {
         let mut deployments = seen.deployments.iter();
         let there = deployments.find(|deployment| deployment.name_any() == gateway.name);
         let there = there.and_then(|there| there.spec.as_ref()?.replicas);
-        if there == Some(replicas) {
+        let seen_version = seen.there.get(&gateway).map_or(0, |there| there.version);
+        let is_said = |(of, version): (i32, u64)| of == replicas && seen_version < version;
+        if there == Some(replicas) || memory.scaled.is_some_and(is_said) {
             return Ok(());
         }
         if there.is_some_and(|there| there > replicas) {
@@ -301,6 +307,7 @@ impl Look<'_> {
         let standing = pass.refusals.handle(&gateway.to_string(), scaled)?;
         let object = objects.iter().find(|object| Key::of(object) == gateway);
         if let (Some(object), Some(standing)) = (object, standing) {
+            memory.scaled = Some((replicas, standing.version));
             memory.ledger.handle_scaled(object, &standing);
         }
         Ok(())

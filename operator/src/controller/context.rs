@@ -55,8 +55,10 @@ pub(super) struct Memory {
     pub(super) assignment: Option<Assignment>,
     /// What was said of an object that cannot be read.
     pub(super) undecodable: Option<String>,
-    /// What was said of it where the definition has not all fields of it, so that it is not read again as it was written.
-    pub(super) cut_short: Option<MarketFeedStatus>,
+    /// What was said of it last.
+    pub(super) word: Option<Word>,
+    /// How many gateways were asked for last, and the Deployment's version then: what is watched may be behind it.
+    pub(super) scaled: Option<(i32, u64)>,
     /// Whether its user has changed it since its workloads were last as they should be.
     pub(super) is_asked: bool,
     /// Which pods own which shards, as far as it was asked.
@@ -75,6 +77,16 @@ pub(super) struct Memory {
     backoff: Backoff,
 }
 
+/// A status that was written.
+#[derive(Debug, Clone)]
+pub(super) struct Word {
+    pub(super) status: MarketFeedStatus,
+    /// The feed's version then: what is watched may be behind it.
+    pub(super) version: u64,
+    /// Whether the definition has not all fields of it, so that it is never read as it was written.
+    pub(super) is_cut_short: bool,
+}
+
 impl Memory {
     fn new() -> Self {
         Self {
@@ -82,7 +94,8 @@ impl Memory {
             patience: Patience::default(),
             assignment: None,
             undecodable: None,
-            cut_short: None,
+            word: None,
+            scaled: None,
             is_asked: false,
             owners: Owners::default(),
             costs: Costs::default(),

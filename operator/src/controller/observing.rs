@@ -43,6 +43,11 @@ impl Look<'_> {
             Replicas::Autoscaled(autoscaling) => autoscaling.min_replicas,
         };
         let identity = &valid.identity;
+        let mut gateway = workload(&names::component(identity, Component::Gateway), replicas);
+        if let Replicas::Fixed(wanted) = valid.gateway.replicas {
+            // The Deployment is made with Kubernetes' own number, and told ours by another write.
+            gateway.wanted = wanted;
+        }
         let shards = (0..valid.shards.get()).map(|shard| {
             workload(
                 &names::shard(identity, wire::ShardId(shard)),
@@ -77,7 +82,7 @@ impl Look<'_> {
             .handover
             .handle_heard(report.as_ref(), assignment, settled);
         Observed {
-            gateway: workload(&names::component(identity, Component::Gateway), replicas),
+            gateway,
             shards,
             scaling,
             report,

@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use wire::Assignment;
 
 use super::applying::Pass;
-use super::context::{Context, Error, Memory};
+use super::context::{Context, Error, Memory, Word};
 use super::deletion::FINALIZER;
+use super::standing::version;
 use super::stores::Seen;
 use super::writes::Writes;
 use crate::build::build;
@@ -54,8 +55,9 @@ pub async fn reconcile(feed: &MarketFeed, context: &Context) -> Result<Next, Err
     let uid = feed.uid().unwrap_or_default();
     // One feed is looked at once at a time.
     let mut memory = context.take(&uid);
+    let caught_up = caught_up(feed, &memory);
     let look = Look {
-        feed,
+        feed: caught_up.as_ref().unwrap_or(feed),
         context,
         writes: context.writes(feed.metadata.namespace.as_deref().unwrap_or_default()),
         now_s: context.now_s(),
@@ -244,12 +246,15 @@ impl Look<'_> {
     /// Nothing is sent that says what was said.
     async fn say(&self, status: &MarketFeedStatus, memory: &mut Memory) -> Result<(), Error> {
         self.context.note_ready(memory, status::readiness(status));
-        if self.feed.status.as_ref() == Some(status) || memory.cut_short.as_ref() == Some(status) {
+        let is_cut_short = |word: &Word| word.is_cut_short && word.status == *status;
+        if self.feed.status.as_ref() == Some(status)
+            || memory.word.as_ref().is_some_and(is_cut_short)
+        {
             return Ok(());
         }
         let name = self.feed.name_any();
-        memory.cut_short = None;
-        let said = match self.writes.status(&name, status).await {
+        let mut is_cut_short = false;
+        let version = match self.writes.status(&name, status).await {
             Err(error) if is_undeclared(&error) => {
                 tracing::warn!(
                     feed = name,
@@ -257,12 +262,16 @@ impl Look<'_> {
                     "the definition in the cluster is older than this operator, and has not all fields of the status: \
                      apply crds/ of this release"
                 );
-                memory.cut_short = Some(status.clone());
+                is_cut_short = true;
                 self.writes.status_cut_short(&name, status).await
             }
             said => said,
         };
-        said.map_err(api("say how it is"))?;
+        memory.word = Some(Word {
+            status: status.clone(),
+            version: version.map_err(api("say how it is"))?,
+            is_cut_short,
+        });
         let before = self.feed.status.iter();
         let before: Vec<_> = before
             .flat_map(|status| status.conditions.clone())
@@ -274,6 +283,16 @@ impl Look<'_> {
         }
         Ok(())
     }
+}
+
+/// The feed with what was said of it last, where what is watched is behind that: else it would be said again, as of now.
+fn caught_up(feed: &MarketFeed, memory: &Memory) -> Option<MarketFeed> {
+    let word = memory.word.as_ref()?;
+    let is_behind = version(&feed.metadata) < word.version;
+    is_behind.then(|| MarketFeed {
+        status: Some(word.status.clone()),
+        ..feed.clone()
+    })
 }
 
 /// Whether an apply is refused for a field that the definition has not. The API server has no reason of its own for it.

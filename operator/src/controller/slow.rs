@@ -1,4 +1,4 @@
-// Pure: which gateways are asked what they hear. One that did not answer is asked after the others for a while.
+// Pure: which gateways are asked what they hear. One that did not answer is left alone for a while.
 #![deny(clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
@@ -6,22 +6,39 @@ use std::collections::BTreeMap;
 /// Gateways that are asked in one look, at the same time.
 const ASKED_MAX: usize = 2;
 
-/// How long one that did not answer is asked after the others, in seconds.
-const SLOW_FOR_S: i64 = 60;
+/// How long one is left alone that did not answer once, in seconds; each time after that twice as long. A feed is looked at
+/// about as often, so that one answer that is missed is soon asked for again.
+const LEFT_FOR_S: i64 = 8;
 
-/// Which gateways did not answer, and when, in Unix seconds.
+/// The longest that one is left alone, in seconds. Whoever is waited for in vain takes the time of other feeds: of a cluster in
+/// which no gateway can be reached, one in so many seconds.
+const LEFT_FOR_MAX_S: i64 = 64;
+
+/// Which gateways did not answer.
 #[derive(Debug, Clone, Default)]
 pub struct Slow {
-    at_s: BTreeMap<String, i64>,
+    missed: BTreeMap<String, Missed>,
+}
+
+/// Questions in a row that one did not answer.
+#[derive(Debug, Clone, Copy)]
+struct Missed {
+    /// When it was asked last, in Unix seconds.
+    at_s: i64,
+    /// How long it is left alone then.
+    for_s: i64,
 }
 
 impl Slow {
     /// Those that are asked now, of addresses in the order in which they are asked otherwise.
     pub fn poll_asked(&mut self, mut addresses: Vec<String>, now_s: i64) -> Vec<String> {
-        self.at_s.retain(|address, at_s| {
-            now_s.saturating_sub(*at_s) < SLOW_FOR_S && addresses.contains(address)
+        self.missed.retain(|address, _| addresses.contains(address));
+        addresses.retain(|address| {
+            let missed = self.missed.get(address);
+            missed.is_none_or(|missed| now_s.saturating_sub(missed.at_s) >= missed.for_s)
         });
-        addresses.sort_by_key(|address| self.at_s.contains_key(address));
+        // Those that answered before those that are tried again.
+        addresses.sort_by_key(|address| self.missed.contains_key(address));
         addresses.truncate(ASKED_MAX);
         addresses
     }
@@ -29,10 +46,13 @@ impl Slow {
     /// Whether one has answered.
     pub fn handle_answer(&mut self, address: &str, answered: bool, now_s: i64) {
         if answered {
-            self.at_s.remove(address);
-        } else {
-            self.at_s.insert(address.to_owned(), now_s);
+            self.missed.remove(address);
+            return;
         }
+        let before = self.missed.get(address);
+        let for_s = before.map_or(LEFT_FOR_S, |missed| (missed.for_s * 2).min(LEFT_FOR_MAX_S));
+        let missed = Missed { at_s: now_s, for_s };
+        self.missed.insert(address.to_owned(), missed);
     }
 }
 
@@ -47,20 +67,43 @@ mod tests {
     }
 
     #[test]
-    fn one_that_does_not_answer_is_asked_after_the_others_for_a_while() {
+    fn one_that_does_not_answer_is_left_alone_longer_and_longer() {
         let mut slow = Slow::default();
         check(&mut slow, &["a", "b", "c"], 0, &["a", "b"]);
         slow.handle_answer("a", false, 0);
         slow.handle_answer("b", true, 0);
-        check(&mut slow, &["a", "b", "c"], 10, &["b", "c"]);
-        // Where there is no other, it is asked all the same.
-        check(&mut slow, &["a", "b"], 20, &["b", "a"]);
-        check(&mut slow, &["a"], 30, &["a"]);
-        slow.handle_answer("a", false, 30);
-        check(&mut slow, &["a", "b"], 30 + SLOW_FOR_S - 1, &["b", "a"]);
-        check(&mut slow, &["a", "b"], 30 + SLOW_FOR_S, &["a", "b"]);
-        slow.handle_answer("a", false, 100);
-        slow.handle_answer("a", true, 110);
-        check(&mut slow, &["a", "b"], 110, &["a", "b"]);
+        check(&mut slow, &["a", "b", "c"], 7, &["b", "c"]);
+        // Also where there is no other.
+        check(&mut slow, &["a"], 7, &[]);
+        check(&mut slow, &["a"], 8, &["a"]);
+        let mut at_s = 8;
+        for for_s in [16, 32, 64, 64] {
+            slow.handle_answer("a", false, at_s);
+            check(&mut slow, &["a"], at_s + for_s - 1, &[]);
+            at_s += for_s;
+            check(&mut slow, &["a"], at_s, &["a"]);
+        }
+    }
+
+    #[test]
+    fn one_that_is_tried_again_comes_after_those_that_answer() {
+        let mut slow = Slow::default();
+        slow.handle_answer("a", false, 0);
+        check(&mut slow, &["a", "b", "c"], 8, &["b", "c"]);
+        check(&mut slow, &["a", "b"], 8, &["b", "a"]);
+        slow.handle_answer("a", true, 8);
+        check(&mut slow, &["a", "b"], 8, &["a", "b"]);
+        // One that answered once begins anew.
+        slow.handle_answer("a", false, 20);
+        check(&mut slow, &["a"], 27, &[]);
+        check(&mut slow, &["a"], 28, &["a"]);
+    }
+
+    #[test]
+    fn one_that_is_gone_is_forgotten() {
+        let mut slow = Slow::default();
+        slow.handle_answer("a", false, 0);
+        check(&mut slow, &["b"], 1, &["b"]);
+        check(&mut slow, &["a"], 2, &["a"]);
     }
 }

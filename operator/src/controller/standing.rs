@@ -66,15 +66,12 @@ impl Standing {
     }
 
     fn new(meta: &ObjectMeta, content: impl FnOnce() -> u64) -> Self {
-        let version = meta.resource_version.as_ref();
         let generation = meta
             .generation
             .and_then(|generation| u64::try_from(generation).ok());
         let owners = meta.owner_references.iter().flatten();
         Self {
-            version: version
-                .and_then(|version| version.parse().ok())
-                .unwrap_or(0),
+            version: version(meta),
             content: generation.unwrap_or_else(content),
             uid: meta.uid.clone().unwrap_or_default(),
             labels: meta.labels.clone().unwrap_or_default(),
@@ -105,6 +102,14 @@ impl Standing {
             owners
         ]))
     }
+}
+
+/// An object's resource version: of two of an object the higher is the newer; 0 where it is no number.
+pub(super) fn version(meta: &ObjectMeta) -> u64 {
+    let version = meta.resource_version.as_ref();
+    version
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0)
 }
 
 #[cfg(test)]

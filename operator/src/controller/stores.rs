@@ -120,7 +120,11 @@ where
     let ours = format!("app.kubernetes.io/managed-by={FIELD_MANAGER}");
     let config = place.watched().labels(&ours);
     let events = watcher(place.api::<K>(client.clone()), config);
-    let events = events.default_backoff().reflect(writer).touched_objects();
+    // Who has set which field is a large part of an object, and nobody asks for it here.
+    let events = events
+        .default_backoff()
+        .modify(|object: &mut K| object.managed_fields_mut().clear());
+    let events = events.reflect(writer).touched_objects();
     (store, events.boxed())
 }
 
@@ -233,9 +237,10 @@ fn labelled<K>(store: &Store<K>, feed: &Identity) -> Vec<Arc<K>>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
+    // Of thousands of objects a few are the feed's: nothing is made anew to find out.
     let of_feed = |object: &K| {
-        object.namespace().as_deref() == Some(&feed.namespace)
-            && object.labels().get(FEED_LABEL) == Some(&feed.name)
+        object.labels().get(FEED_LABEL) == Some(&feed.name)
+            && object.meta().namespace.as_ref() == Some(&feed.namespace)
     };
     store.state_filter(of_feed)
 }

@@ -14,7 +14,7 @@ use kube::{Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use super::ledger::Key;
-use super::standing::Standing;
+use super::standing::{Standing, version};
 use crate::build::names::{FEED_LABEL, FIELD_MANAGER, REPLICAS_FIELD_MANAGER};
 use crate::metrics::Metrics;
 use crate::spec::{MarketFeed, MarketFeedStatus};
@@ -165,7 +165,8 @@ impl Writes<'_> {
             .map(|_| ())
     }
 
-    pub(super) async fn status(&self, feed: &str, status: &MarketFeedStatus) -> kube::Result<()> {
+    /// Says how a feed is, and gives its version then.
+    pub(super) async fn status(&self, feed: &str, status: &MarketFeedStatus) -> kube::Result<u64> {
         self.metrics.handle_write("MarketFeed", "apply");
         let patch = json!({
             "apiVersion": MarketFeed::api_version(&()),
@@ -177,7 +178,7 @@ impl Writes<'_> {
         self.feeds()
             .patch_status(feed, &params, &Patch::Apply(&patch))
             .await
-            .map(|_| ())
+            .map(|feed| version(&feed.metadata))
     }
 
     /// Says how a feed is where the definition is another release's: of the status it keeps what it knows. Not by an apply: that
@@ -186,7 +187,7 @@ impl Writes<'_> {
         &self,
         feed: &str,
         status: &MarketFeedStatus,
-    ) -> kube::Result<()> {
+    ) -> kube::Result<u64> {
         self.metrics.handle_write("MarketFeed", "patch");
         let patch = json!({ "status": status });
         let params = PatchParams {
@@ -196,7 +197,7 @@ impl Writes<'_> {
         self.feeds()
             .patch_status(feed, &params, &Patch::Merge(&patch))
             .await
-            .map(|_| ())
+            .map(|feed| version(&feed.metadata))
     }
 
     /// As they are, whether or not this release can read them.

@@ -4,8 +4,9 @@
 use schemars::Schema;
 use serde_json::{Value, json};
 
-/// Entries of `sources`; more than there are venues, so that some may be added without a change of cost.
-pub(super) const SOURCES_MAX: usize = 16;
+/// Entries of `sources`; more than there are venues, so that some may be added without a change of cost. Not many more: the cost
+/// of the symbols' rule is counted for as many lists of 10,000.
+pub(super) const SOURCES_MAX: usize = 8;
 
 /// A duration as the processes' flags read it.
 const DURATION_PATTERN: &str = "^[1-9][0-9]{0,5}(ms|s|m)$";

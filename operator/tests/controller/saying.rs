@@ -1,7 +1,7 @@
 //! What is said of a feed, and how often.
 
 use kube::core::DeserializeGuard;
-use operator::controller::undecodable;
+use operator::controller::{reconcile, undecodable};
 use operator::spec::MarketFeed;
 use serde_json::{Value, json};
 
@@ -206,4 +206,37 @@ async fn what_it_does_is_counted() {
         .context()
         .forget_others(&std::collections::BTreeSet::new());
     check("feeds{ready=\"false\"}", "0");
+}
+
+/// As it is seen a moment later, the feed has no status yet and the gateways are as many as Kubernetes makes by itself.
+#[tokio::test]
+async fn what_was_written_is_not_written_again_while_what_is_watched_is_behind() {
+    let scene = Scene::new(&json!({ "gateway": { "replicas": 3 } }));
+    let operator = scene.operator();
+    // The gateways' Deployment is in sight, and their number is not written yet.
+    scene.api.fail_after(Some(5));
+    scene.look(&operator).await.unwrap_err();
+    scene.api.fail_after(None);
+    let before = scene.feed().unwrap();
+    scene.look(&operator).await.unwrap();
+    let said = ready(&scene);
+    assert!(
+        said["message"].as_str().unwrap().contains("of 3 gateways"),
+        "{said}"
+    );
+    scene.api.writes();
+    scene.pass(1);
+    reconcile(&before, operator.context()).await.unwrap();
+    let written: Vec<String> = scene.api.writes().into_iter().map(|it| it.path).collect();
+    let again =
+        |path: &&String| path.ends_with("/status") || path.ends_with("/deployments/crypto-gateway");
+    assert_eq!(written.iter().filter(again).count(), 0, "{written:?}");
+    // Where it was made anew, its number is written anew.
+    let gateway = "/apis/apps/v1/namespaces/market/deployments/crypto-gateway";
+    scene.api.remove(gateway);
+    scene.look(&operator).await.unwrap();
+    assert_eq!(
+        scene.api.get("deployments", "crypto-gateway")["spec"]["replicas"],
+        3
+    );
 }
