@@ -19,11 +19,20 @@ pub(crate) fn run(workspace: &Workspace, what: &E2e) -> Result<()> {
     match what {
         E2e::Up { nodes } => up(workspace, *nodes),
         E2e::Run(run) => {
-            // First: the scenarios' process takes the place of this one.
-            if run.all {
-                feeds(workspace, FEEDS)?;
+            // First: the scenarios' process takes the place of this one. What it finds wrong is no reason to try nothing else.
+            let feeds = if run.all {
+                feeds(workspace, FEEDS)
+            } else {
+                Ok(())
+            };
+            match feeds {
+                Ok(()) => scenarios::run(workspace, run),
+                Err(why) => {
+                    println!("      {why:#}");
+                    scenarios::run_and_return(workspace, run)?;
+                    Err(why)
+                }
             }
-            scenarios::run(workspace, run)
         }
         E2e::Down => script(workspace, "down", &[]),
         E2e::Feeds { number } => feeds(workspace, *number),

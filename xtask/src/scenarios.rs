@@ -6,11 +6,12 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::args::{Image, Scenarios};
 use crate::image::{self, Archive};
-use crate::install::{self, kube};
+use crate::install;
+use crate::install::kube::{self, Absent};
 use crate::process::{self, Log, clock};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -30,6 +31,16 @@ pub(crate) fn run(workspace: &Workspace, what: &Scenarios) -> Result<()> {
     bail!("cannot start {}: {error}", e2e.get_program().display());
 }
 
+/// As [`run`], and comes back; whatever went wrong is shown by then.
+pub(crate) fn run_and_return(workspace: &Workspace, what: &Scenarios) -> Result<()> {
+    let started = Instant::now();
+    let tools = tools(workspace, what.kubeconfig.is_none())?;
+    let mut e2e = prepare(workspace, what, tools, started)?;
+    e2e.status()
+        .with_context(|| format!("cannot start {}", e2e.get_program().display()))?;
+    Ok(())
+}
+
 /// The few that are always tried, as a step of the tests; none where no cluster can be made, which is then told.
 pub(crate) fn smoke(workspace: &Workspace, log: &Log) -> Result<Tally> {
     let skipped = |why: &str| {
@@ -45,10 +56,12 @@ pub(crate) fn smoke(workspace: &Workspace, log: &Log) -> Result<Tally> {
     let started = Instant::now();
     let tools = match tools(workspace, true) {
         Ok(tools) => tools,
+        // What it has does not build: that is no reason to try less.
+        Err(why) if !why.is::<Absent>() => return Err(why),
         Err(why) => return Ok(skipped(&format!("{why:#}"))),
     };
-    let mut e2e = prepare(workspace, &Scenarios::default(), tools, started)?;
-    let finished = process::run(&mut e2e, log)?;
+    let e2e = prepare(workspace, &Scenarios::default(), tools, started)?;
+    let finished = process::run(&mut ending_with_us(e2e), log)?;
     for line in finished.output.lines() {
         println!("      {line}");
     }
@@ -59,6 +72,24 @@ pub(crate) fn smoke(workspace: &Workspace, log: &Log) -> Result<Tally> {
         bail!("no scenario was run");
     }
     Ok(tally)
+}
+
+/// So that a run that is killed leaves none behind that goes on by itself and holds the cluster. Where the program for it is not
+/// there, it is started as it is.
+fn ending_with_us(command: Command) -> Command {
+    let Some(setpriv) = install::find("setpriv") else {
+        return command;
+    };
+    let mut bound = Command::new(setpriv);
+    bound.args(["--pdeathsig", "TERM", "--"]);
+    bound.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => bound.env(name, value),
+            None => bound.env_remove(name),
+        };
+    }
+    bound
 }
 
 /// Where tools are, for the processes that start them.
@@ -75,7 +106,7 @@ fn tools(workspace: &Workspace, cluster: bool) -> Result<Variables> {
         variables.push((kube::KUBE_PROGRAMS.to_owned(), programs.into_os_string()));
     }
     println!("[cluster] helm");
-    variables.push(install::helm::helm(workspace)?);
+    variables.push(install::helm::helm(workspace).map_err(|why| Absent::because(&why))?);
     println!("[cluster] ready, {}", clock(started.elapsed()));
     Ok(variables)
 }
