@@ -92,7 +92,8 @@ const LOOK_SOON: Duration = Duration::from_secs(2);
 /// How long events of a feed are gathered before it is looked at.
 const GATHERED_FOR: Duration = Duration::from_millis(500);
 
-/// Feeds that are worked on at one time. Most of that time is waiting: for the API server, or for pods that do not answer.
+/// Feeds that are looked at at one time. Most of that time is waiting, for pods that do not answer; fewer of them are written at one
+/// time.
 const AT_A_TIME: u16 = 32;
 
 /// Looks after feeds until it is dropped. Streams that it watches by are the only tasks' work: it spawns nothing.

@@ -89,6 +89,7 @@ impl Look<'_> {
         pass: &mut Pass<'_>,
         memory: &mut Memory,
     ) -> Result<(), Error> {
+        let _turn = self.context.turn().await;
         sign(&mut objects, &pass.gateway);
         let seen = pass.seen;
         let linger = self.context.linger(memory.handover.is_over());

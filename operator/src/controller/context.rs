@@ -9,6 +9,7 @@ use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use runtime::backoff::{self, Backoff};
 use runtime::lock::lock;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wire::{Assignment, AssignmentError};
 
 use super::ask::Ask;
@@ -44,6 +45,8 @@ pub struct Context {
     /// By the feed's UID. While a feed is looked at, its own is out of it.
     memories: Mutex<BTreeMap<String, Memory>>,
     fleet: Mutex<Fleet>,
+    /// Whose turn it is to write.
+    writing: Semaphore,
 }
 
 /// What is remembered of a feed. Lost with the process, at no loss but that all of it is applied once more.
@@ -143,6 +146,10 @@ const LINGER: Duration = Duration::from_secs(30);
 /// And at most, where they do not, or nobody can tell.
 const LINGER_MAX: Duration = Duration::from_secs(600);
 
+/// Feeds that are written at one time. More are looked at, as most of a look may be waiting for pods; but of a start with a thousand
+/// feeds the API server, and who renews our lease there, shall notice little.
+const WRITE_AT_A_TIME: usize = 8;
+
 /// The longest note of an event that the API server takes, in bytes.
 const EVENT_NOTE_MAX: usize = 1_024;
 
@@ -172,6 +179,7 @@ impl Context {
             clock: Box::new(|| k8s_openapi::jiff::Timestamp::now().as_second()),
             memories: Mutex::default(),
             fleet: Mutex::default(),
+            writing: Semaphore::new(WRITE_AT_A_TIME),
         }
     }
 
@@ -204,6 +212,11 @@ impl Context {
         };
         let recorder = Recorder::new(self.client.clone(), reporter);
         Self { recorder, ..self }
+    }
+
+    /// Waits for a turn to write, which lasts until the guard is dropped. None is ever refused: it is never closed.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.writing.acquire().await.ok()
     }
 
     /// Now, in Unix seconds.
