@@ -306,8 +306,16 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Pods that run are told of another assignment: their kubelet reads it at once then, and within minutes otherwise.
-    pub(super) async fn refresh_files(&self, pass: &mut Pass<'_>) -> Result<(), Error> {
+    /// Pods that run are told of another assignment: their kubelet reads it at once then, and within minutes otherwise. Not
+    /// before it is written: their kubelet would read the old one, and they would not be told once more.
+    pub(super) async fn refresh_files(
+        &self,
+        pass: &mut Pass<'_>,
+        memory: &Memory,
+    ) -> Result<(), Error> {
+        if pass.is_blocked(memory) {
+            return Ok(());
+        }
         let generation = pass.assignment.generation().to_string();
         for pod in pass
             .seen

@@ -193,7 +193,7 @@ impl Look<'_> {
         let objects = build(&valid, &assignment, &self.context.release).to_json()?;
         let mut pass = Pass::new(&valid, &seen, in_force, &assignment);
         self.apply(objects, &mut pass, memory).await?;
-        self.refresh_files(&mut pass).await?;
+        self.refresh_files(&mut pass, memory).await?;
         let mut observed = self.observe(&valid, &seen, &assignment, memory).await;
         observed.waits_for = pass.waits_for.take();
         observed.refused = pass.refusals.told();
