@@ -8,7 +8,7 @@ use super::pods::remains;
 use super::reconcile::{Ended, Look, Next, api, release};
 use super::writes::Force;
 use crate::build::purge_job;
-use crate::validate::validate;
+use crate::validate::validate_removal;
 
 impl Look<'_> {
     /// Nothing is remembered of one that is let go.
@@ -18,9 +18,12 @@ impl Look<'_> {
         if !finalizers.any(|finalizer| finalizer == FINALIZER) {
             return Ok(Ended::Gone);
         }
-        let Ok(valid) = validate(self.feed) else {
-            let left = "it cannot be told what it has on NATS";
-            return release(&self.writes, meta, Some(left)).await;
+        let valid = match validate_removal(self.feed) {
+            Ok(valid) => valid,
+            Err(error) => {
+                let left = format!("it cannot be told what it has on NATS: {error}");
+                return release(&self.writes, meta, Some(&left)).await;
+            }
         };
         let identity = &valid.identity;
         let mut remains = remains(identity, &self.context.stores.of(identity));

@@ -150,11 +150,29 @@ async fn what_is_not_seen_yet_goes_first() {
     scene.api.get("jobs", "crypto-purge");
 }
 
+/// It ran before somebody made it invalid.
 #[tokio::test]
-async fn one_that_became_invalid_is_let_go() {
+async fn one_that_became_invalid_is_purged_all_the_same() {
     let (scene, operator) = started(&json!({})).await;
-    scene.respec(&json!({ "sources": [] }));
+    scene.respec(&json!({ "sources": [], "intervals": ["7s"] }));
+    delete(&scene);
+    scene.look(&operator).await.unwrap();
+    assert!(scene.api.all("deployments").is_empty());
+    scene.api.remove(POD);
+    quiet(&scene, &operator).await;
+    scene.api.change(JOB, |job| {
+        job["status"] = json!({ "conditions": [{ "type": "Complete", "status": "True" }] });
+    });
+    scene.look(&operator).await.unwrap();
+    assert!(scene.feed().is_none());
+}
+
+#[tokio::test]
+async fn one_whose_nats_is_not_known_is_let_go() {
+    let (scene, operator) = started(&json!({})).await;
+    scene.respec(&json!({ "nats": { "urls": ["http://nats"] } }));
     delete(&scene);
     scene.look(&operator).await.unwrap();
     assert!(scene.feed().is_none());
+    assert!(scene.api.all("jobs").is_empty());
 }
