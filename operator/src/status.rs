@@ -54,7 +54,7 @@ pub struct Observed {
     pub report: Option<FeedReport>,
     /// Whether a gateway has a connection to NATS, where it hears nothing and says so.
     pub bus_ready: Option<bool>,
-    /// Why pods do not run, the first of them first.
+    /// Why pods do not run, the first of them first; then why there are none.
     pub troubles: Vec<Trouble>,
     /// The pods that own shards, by the shard's number, where that is known.
     pub owners: BTreeMap<u16, String>,

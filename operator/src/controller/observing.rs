@@ -49,12 +49,6 @@ impl Look<'_> {
                 1 + valid.standbys,
             )
         });
-        let mut troubles: Vec<Trouble> = seen
-            .pods
-            .iter()
-            .filter_map(|pod| Trouble::of(pod, self.now_s))
-            .collect();
-        troubles.sort_by(|a, b| a.pod.cmp(&b.pod));
         let scaling = match valid.gateway.replicas {
             Replicas::Autoscaled(_) => seen
                 .autoscalers
@@ -82,10 +76,27 @@ impl Look<'_> {
             scaling,
             report,
             bus_ready,
-            troubles,
+            troubles: self.troubles(seen),
             owners: memory.owners.known(),
             ..Observed::default()
         }
+    }
+
+    /// Why pods do not run: what pods say of themselves is nearer to it than what their Deployments do.
+    fn troubles(&self, seen: &Seen) -> Vec<Trouble> {
+        let by_name = |troubles: &mut Vec<Trouble>| troubles.sort_by(|a, b| a.whose.cmp(&b.whose));
+        let pods = seen.pods.iter();
+        let mut troubles: Vec<Trouble> = pods
+            .filter_map(|pod| Trouble::of(pod, self.now_s))
+            .collect();
+        by_name(&mut troubles);
+        let deployments = seen.deployments.iter();
+        let mut refused: Vec<Trouble> = deployments
+            .filter_map(|deployment| Trouble::of_deployment(deployment))
+            .collect();
+        by_name(&mut refused);
+        troubles.append(&mut refused);
+        troubles
     }
 
     /// What the first gateway hears that answers, of some that are asked at the same time.
