@@ -37,6 +37,7 @@ pub use finding::{Finding, Kind, State};
 pub use patience::Patience;
 pub use transition::{Transition, transitions};
 pub use trouble::Trouble;
+pub(crate) use trouble::pods_refusal;
 pub use workload::{Scaling, Workload};
 
 use heard::Heard;

@@ -14,6 +14,7 @@ use wire::{Assignment, AssignmentError};
 use super::ask::Ask;
 use super::costs::Costs;
 use super::deletion::Going;
+use super::ending::Ending;
 use super::fleet::Fleet;
 use super::handover::Handover;
 use super::ledger::{Ledger, Linger};
@@ -67,6 +68,8 @@ pub(super) struct Memory {
     pub(super) handover: Handover,
     /// How far its deletion is, if it is deleted.
     pub(super) going: Going,
+    /// Whether its namespace is being removed.
+    pub(super) ending: Ending,
     /// Which gateways did not answer.
     pub(super) slow: Slow,
     /// What was last said of whether it is ready.
@@ -88,6 +91,7 @@ impl Memory {
             costs: Costs::default(),
             handover: Handover::default(),
             going: Going::default(),
+            ending: Ending::default(),
             slow: Slow::default(),
             ready: None,
             backoff: Backoff::new(PAUSES, fastrand::Rng::new()),

@@ -11,6 +11,7 @@ use wire::Assignment;
 use super::applying::Pass;
 use super::context::{Context, Error, Memory};
 use super::deletion::FINALIZER;
+use super::pods::is_perhaps_ending;
 use super::stores::Seen;
 use super::writes::Writes;
 use crate::build::build;
@@ -177,8 +178,12 @@ impl Look<'_> {
                 return Ok(Ended::Refused);
             }
         };
-        hold(&self.writes, &self.feed.metadata, valid.is_purged()).await?;
         let mut seen = self.context.stores.of(&valid.identity);
+        let is_sign = is_perhaps_ending(&seen);
+        if self.is_ending(&valid.identity, is_sign, memory).await {
+            return self.give_up().await;
+        }
+        hold(&self.writes, &self.feed.metadata, valid.is_purged()).await?;
         seen.adopt(|key, uid| memory.ledger.is_applied(key, uid));
         if !seen.leftovers.is_empty() {
             let mut leftovers: Vec<String> =
@@ -193,6 +198,10 @@ impl Look<'_> {
         let objects = build(&valid, &assignment, &self.context.release).to_json()?;
         let mut pass = Pass::new(&valid, &seen, in_force, &assignment);
         self.apply(objects, &mut pass, memory).await?;
+        if pass.refusals.is_ending() {
+            memory.ending.handle_answer(true, self.now_s);
+            return self.give_up().await;
+        }
         self.refresh_files(&mut pass, memory).await?;
         let mut observed = self.observe(&valid, &seen, &assignment, memory).await;
         observed.waits_for = pass.waits_for.take();
@@ -297,11 +306,10 @@ pub(super) async fn hold(
     meta: &ObjectMeta,
     is_purged: bool,
 ) -> Result<(), Error> {
-    let mut finalizers = meta.finalizers.clone().unwrap_or_default();
-    let is_held = finalizers.iter().any(|finalizer| finalizer == FINALIZER);
-    if is_held == is_purged {
+    if is_held(meta) == is_purged {
         return Ok(());
     }
+    let mut finalizers = meta.finalizers.clone().unwrap_or_default();
     if is_purged {
         finalizers.push(FINALIZER.to_owned());
     } else {
@@ -313,7 +321,13 @@ pub(super) async fn hold(
         .map_err(api("set the finalizer"))
 }
 
-/// Lets a feed go that is deleted; with what may be left behind, if anything.
+/// Whether a feed is kept.
+pub(super) fn is_held(meta: &ObjectMeta) -> bool {
+    let mut finalizers = meta.finalizers.iter().flatten();
+    finalizers.any(|finalizer| finalizer == FINALIZER)
+}
+
+/// Lets a feed go; with what may be left behind, if anything.
 pub(super) async fn release(
     writes: &Writes<'_>,
     meta: &ObjectMeta,

@@ -1,5 +1,7 @@
 //! What the API server refuses of a feed: all else is done, it is told, and tried again after a pause.
 
+use kube::core::Status;
+
 use super::context::Error;
 
 /// Those of one look.
@@ -8,6 +10,8 @@ pub(super) struct Refusals {
     /// What is refused, each with the server's words.
     told: Vec<String>,
     first: Option<Error>,
+    /// Whether any was because the namespace is being removed.
+    is_ending: bool,
 }
 
 impl Refusals {
@@ -28,6 +32,10 @@ impl Refusals {
             return Err(error);
         };
         self.told.push(format!("{of}: {words}"));
+        self.is_ending |= matches!(
+            &error,
+            Error::Api { source: kube::Error::Api(status), .. } if is_terminating(status)
+        );
         self.first.get_or_insert(error);
         Ok(None)
     }
@@ -35,6 +43,11 @@ impl Refusals {
     /// What is refused, each with the server's words.
     pub(super) fn told(&self) -> Vec<String> {
         self.told.clone()
+    }
+
+    /// Whether any was because the namespace is being removed.
+    pub(super) const fn is_ending(&self) -> bool {
+        self.is_ending
     }
 
     /// Ends the look.
@@ -60,10 +73,16 @@ fn words(error: &Error) -> Option<&str> {
     refuses.then_some(&status.message)
 }
 
+/// Whether nothing can be made because the namespace is being removed.
+pub(super) fn is_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes
+        .into_iter()
+        .any(|cause| cause.reason == "NamespaceTerminating")
+}
+
 #[cfg(test)]
 mod tests {
-    use kube::core::Status;
-
     use super::*;
 
     fn error(code: u16) -> Error {

@@ -1,6 +1,7 @@
 //! How a feed goes.
 
 use operator::controller::deletion::{PATIENCE_S, QUIET_S};
+use operator::controller::ending::ASKED_FOR_S;
 use serde_json::json;
 
 use super::scene::{FEED, Operator, Scene};
@@ -30,6 +31,7 @@ async fn quiet(scene: &Scene, operator: &Operator) {
 }
 
 const POD: &str = "/api/v1/namespaces/market/pods/crypto-shard-0-x";
+const SHARD: &str = "/apis/apps/v1/namespaces/market/deployments/crypto-shard-0";
 const JOB: &str = "/apis/batch/v1/namespaces/market/jobs/crypto-purge";
 
 #[tokio::test]
@@ -103,14 +105,77 @@ async fn one_whose_streams_stay_is_never_held() {
     );
 }
 
+/// Its pods run still: the purge could not be made, however long they are waited for.
 #[tokio::test]
 async fn a_namespace_that_goes_is_not_held_up() {
     let (scene, operator) = started(&json!({})).await;
     delete(&scene);
     scene.api.terminate_namespace();
-    scene.api.remove(POD);
-    quiet(&scene, &operator).await;
+    scene.look(&operator).await.unwrap();
     assert!(scene.feed().is_none());
+}
+
+fn is_held(scene: &Scene) -> bool {
+    let finalizers = scene.feed().unwrap().metadata.finalizers;
+    finalizers.is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+/// Its pod is being removed, and takes a while to stop.
+fn end_pod(scene: &Scene) {
+    scene.api.change(POD, |pod| {
+        pod["metadata"]["finalizers"] = json!(["test/stops"]);
+        pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    });
+}
+
+/// With the namespace goes what the operator may do in it, before the feed does: pods are the first to go.
+#[tokio::test]
+async fn a_feed_whose_namespace_goes_is_let_go_before_it_is_deleted() {
+    type Sign = fn(&Scene);
+    let pods: Sign = end_pod;
+    let told: Sign = |scene| {
+        let message = "pods \"crypto-shard-0-x\" is forbidden: unable to create new content in namespace market \
+                       because it is being terminated";
+        scene.api.change(SHARD, |object| {
+            object["status"] = json!({ "conditions": [
+                { "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message },
+            ] });
+        });
+    };
+    let refused: Sign = |scene| scene.api.remove(SHARD);
+    for (sign, of) in [(pods, "pods"), (told, "told"), (refused, "refused")] {
+        let (scene, operator) = started(&json!({})).await;
+        scene.api.terminate_namespace();
+        scene.look(&operator).await.unwrap();
+        assert!(is_held(&scene), "nobody has said so yet");
+        sign(&scene);
+        scene.look(&operator).await.unwrap();
+        assert!(!is_held(&scene), "{of}");
+        scene.api.writes();
+        scene.api.remove_all("deployments");
+        scene.look(&operator).await.unwrap();
+        scene.pass(1_000);
+        scene.look(&operator).await.unwrap();
+        assert!(!is_held(&scene), "{of}");
+        assert_eq!(scene.api.writes(), [], "{of}");
+    }
+}
+
+/// All pods may go for another reason.
+#[tokio::test]
+async fn a_namespace_that_stays_is_asked_for_now_and_then() {
+    let (scene, operator) = started(&json!({})).await;
+    assert_eq!(scene.api.dry_runs(), 0);
+    end_pod(&scene);
+    for expect in [1, 0, 0] {
+        scene.look(&operator).await.unwrap();
+        assert_eq!(scene.api.dry_runs(), expect);
+    }
+    assert!(is_held(&scene));
+    scene.run_pod("crypto-shard-0-y", "marketdata", "10.0.0.2");
+    scene.pass(ASKED_FOR_S);
+    scene.look(&operator).await.unwrap();
+    assert_eq!(scene.api.dry_runs(), 0);
 }
 
 /// Nobody looked at it for longer than all of it may take: the time counts from the first look.
