@@ -32,8 +32,6 @@ enum Applied {
 pub(super) struct Pass<'a> {
     pub(super) valid: &'a ValidFeed,
     pub(super) seen: &'a Seen,
-    /// The assignment before, if there was one.
-    pub(super) in_force: Option<Assignment>,
     pub(super) assignment: &'a Assignment,
     /// What the API server refuses.
     pub(super) refusals: Refusals,
@@ -46,16 +44,10 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(
-        valid: &'a ValidFeed,
-        seen: &'a Seen,
-        in_force: Option<Assignment>,
-        assignment: &'a Assignment,
-    ) -> Self {
+    pub(super) fn new(valid: &'a ValidFeed, seen: &'a Seen, assignment: &'a Assignment) -> Self {
         Self {
             valid,
             seen,
-            in_force,
             assignment,
             refusals: Refusals::default(),
             waits_for: None,
@@ -91,7 +83,7 @@ impl Look<'_> {
     ) -> Result<(), Error> {
         sign(&mut objects, &pass.gateway);
         let seen = pass.seen;
-        let linger = self.context.linger(memory.handover.is_over());
+        let linger = self.context.linger(memory.is_handed_over);
         let changes = memory
             .ledger
             .poll_changes(&objects, &seen.there, self.now_s, linger);
@@ -149,10 +141,6 @@ impl Look<'_> {
         };
         memory.ledger.handle_applied(object, standing);
         if key.kind == "ConfigMap" {
-            let before = pass.in_force.as_ref();
-            if before != Some(pass.assignment) {
-                memory.handover.handle_assignment(before, pass.assignment);
-            }
             memory.assignment = Some(pass.assignment.clone());
         }
         Ok(())

@@ -16,7 +16,6 @@ use super::costs::Costs;
 use super::deletion::Going;
 use super::ending::Ending;
 use super::fleet::Fleet;
-use super::handover::Handover;
 use super::ledger::{Ledger, Linger};
 use super::owners::Owners;
 use super::reconcile::Ended;
@@ -65,7 +64,7 @@ pub(super) struct Memory {
     /// Which of the pods go first when there are to be fewer.
     pub(super) costs: Costs,
     /// Whether shards that are not wanted any more have nothing left.
-    pub(super) handover: Handover,
+    pub(super) is_handed_over: bool,
     /// How far its deletion is, if it is deleted.
     pub(super) going: Going,
     /// Whether its namespace is being removed.
@@ -89,7 +88,7 @@ impl Memory {
             is_asked: false,
             owners: Owners::default(),
             costs: Costs::default(),
-            handover: Handover::default(),
+            is_handed_over: false,
             going: Going::default(),
             ending: Ending::default(),
             slow: Slow::default(),

@@ -8,14 +8,17 @@ use wire::Assignment;
 use wire::api::FeedReport;
 
 use super::context::{Error, Memory};
-use super::costs;
 use super::pods::{gateway_pods, gateways, shard_pods};
 use super::reconcile::{Look, api};
 use super::stores::Seen;
+use super::{costs, handover};
 use crate::ValidFeed;
 use crate::build::names::{self, Component, DELETION_COST_ANNOTATION};
 use crate::status::{self, Observed, Scaling, Trouble, Workload};
 use crate::validate::Replicas;
+
+/// Pods of shards that go that are asked at one time.
+const ASKED_AT_ONCE: usize = 32;
 
 impl Look<'_> {
     pub(super) async fn observe(
@@ -67,9 +70,8 @@ impl Look<'_> {
         }
         let shards: Vec<Workload> = shards.collect();
         let settled = shards.iter().all(|shard| shard.settled);
-        memory
-            .handover
-            .handle_heard(report.as_ref(), assignment, settled);
+        memory.is_handed_over = handover::is_all_there(report.as_ref(), assignment, settled)
+            && self.is_nothing_left(seen, assignment).await;
         Observed {
             gateway: workload(&names::component(identity, Component::Gateway), replicas),
             shards,
@@ -135,6 +137,22 @@ impl Look<'_> {
             };
             memory.owners.handle_answers(shard, *epoch, claims);
         }
+    }
+
+    /// Whether the pods of shards that are not wanted any more say that they have nothing left. In a steady feed there are none.
+    async fn is_nothing_left(&self, seen: &Seen, assignment: &Assignment) -> bool {
+        let mut pods = shard_pods(&seen.pods);
+        pods.retain(|pod| pod.shard >= assignment.shards().get());
+        for some in pods.chunks(ASKED_AT_ONCE) {
+            let questions = some.iter().map(|pod| self.context.ask.shard(&pod.address));
+            let answers = join_all(questions).await;
+            let has_nothing =
+                |answer: &Option<_>| handover::has_nothing(answer.as_ref(), assignment);
+            if !answers.iter().all(has_nothing) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Says on pods which of them are to go first when there are to be fewer: standbys, and the emptiest gateways.

@@ -196,7 +196,7 @@ impl Look<'_> {
         let in_force = in_force(&valid, &seen, memory);
         let assignment = self.plan(&valid, in_force.as_ref())?;
         let objects = build(&valid, &assignment, &self.context.release).to_json()?;
-        let mut pass = Pass::new(&valid, &seen, in_force, &assignment);
+        let mut pass = Pass::new(&valid, &seen, &assignment);
         self.apply(objects, &mut pass, memory).await?;
         if pass.refusals.is_ending() {
             memory.ending.handle_answer(true, self.now_s);
