@@ -161,6 +161,15 @@ pub fn succeeding(leftovers: &[String], before: &Said<'_>, now_s: i64) -> Market
     held("Leftovers", message, before, now_s)
 }
 
+/// What is said of one that is deleted, while something is waited for or fails.
+#[must_use]
+pub fn going(message: String, before: &Said<'_>, now_s: i64) -> MarketFeedStatus {
+    held(DELETING, message, before, now_s)
+}
+
+/// The reason of one that is deleted. Nothing is wrong with it.
+const DELETING: &str = "Deleting";
+
 /// It is not as it should be, for one reason, and all else that was said of it is left out.
 fn held(reason: &'static str, message: String, before: &Said<'_>, now_s: i64) -> MarketFeedStatus {
     let finding = Finding {

@@ -266,11 +266,14 @@ impl Context {
         }
     }
 
-    /// A look at it failed: so long is waited.
-    pub(super) fn handle_failure(&self, uid: &str) -> Duration {
+    /// A look at the feed of this UID failed: so long is waited, but not past the time when it is to be let go.
+    pub fn handle_failure(&self, uid: &str) -> Duration {
+        let now_s = self.now_s();
         let mut memories = lock(&self.memories);
         let memory = memories.entry(uid.to_owned()).or_insert_with(Memory::new);
-        memory.backoff.next_delay()
+        let pause = memory.backoff.next_delay();
+        let left = memory.going.left(now_s);
+        left.map_or(pause, |left| pause.min(left))
     }
 
     /// Nothing is remembered of it any more: it is gone.

@@ -242,7 +242,7 @@ impl Look<'_> {
         Ok(plan::assignment_above(valid, in_force, floor)?)
     }
 
-    fn said(&self) -> Said<'_> {
+    pub(super) fn said(&self) -> Said<'_> {
         Said {
             status: self.feed.status.as_ref(),
             generation: self.feed.metadata.generation.unwrap_or_default(),
@@ -251,7 +251,11 @@ impl Look<'_> {
     }
 
     /// Nothing is sent that says what was said.
-    async fn say(&self, status: &MarketFeedStatus, memory: &mut Memory) -> Result<(), Error> {
+    pub(super) async fn say(
+        &self,
+        status: &MarketFeedStatus,
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
         self.context.note_ready(memory, status::readiness(status));
         if self.feed.status.as_ref() == Some(status) || memory.cut_short.as_ref() == Some(status) {
             return Ok(());

@@ -1,5 +1,7 @@
 //! How a feed goes.
 
+use std::time::Duration;
+
 use operator::controller::deletion::{PATIENCE_S, QUIET_S};
 use operator::controller::ending::ASKED_FOR_S;
 use serde_json::json;
@@ -240,4 +242,92 @@ async fn one_whose_nats_is_not_known_is_let_go() {
     scene.look(&operator).await.unwrap();
     assert!(scene.feed().is_none());
     assert!(scene.api.all("jobs").is_empty());
+}
+
+/// What is said of whether it is ready.
+fn said(scene: &Scene) -> (String, String) {
+    let conditions = scene.feed().unwrap().status.unwrap().conditions;
+    let mut ready = conditions.into_iter().filter(|one| one.type_ == "Ready");
+    let ready = ready.next().unwrap();
+    assert_eq!(ready.status, "False");
+    (ready.reason, ready.message)
+}
+
+/// How often something was said since it was asked last.
+fn times_said(scene: &Scene) -> usize {
+    let writes = scene.api.writes().into_iter();
+    writes
+        .filter(|write| write.path.ends_with("/status"))
+        .count()
+}
+
+#[tokio::test]
+async fn what_a_deletion_waits_for_is_said_once() {
+    let (scene, operator) = started(&json!({})).await;
+    scene.api.events();
+    delete(&scene);
+    scene.api.writes();
+    for expect in [1, 0, 0] {
+        scene.look(&operator).await.unwrap();
+        assert_eq!(times_said(&scene), expect);
+    }
+    let (reason, message) = said(&scene);
+    assert_eq!(reason, "Deleting");
+    assert!(
+        message.contains("waits for its market-data pods"),
+        "{message}"
+    );
+    let normal = ("Deleting".to_owned(), "Normal".to_owned());
+    assert_eq!(scene.api.events(), [normal]);
+    scene.api.remove(POD);
+    quiet(&scene, &operator).await;
+    assert!(said(&scene).1.contains("waits for its Job"));
+    assert_eq!(times_said(&scene), 1);
+    scene.look(&operator).await.unwrap();
+    assert_eq!(times_said(&scene), 0);
+    scene.api.change(JOB, |job| {
+        job["status"] = json!({ "conditions": [{ "type": "Complete", "status": "True" }] });
+    });
+    scene.look(&operator).await.unwrap();
+    assert!(scene.feed().is_none());
+    assert_eq!(times_said(&scene), 0, "there is nobody to say it of");
+}
+
+/// What the API server refuses is said, and it ends in time; also where nothing can be said.
+#[tokio::test]
+async fn a_purge_that_is_refused_is_told_of_and_holds_nothing() {
+    const QUOTA: &str = "exceeded quota: few, requested: count/jobs.batch=1";
+    for may_say in [true, false] {
+        let (scene, operator) = started(&json!({})).await;
+        let uid = scene.feed().unwrap().metadata.uid.unwrap();
+        delete(&scene);
+        scene.api.remove(POD);
+        scene.api.refuse("jobs/crypto-purge", Some(QUOTA));
+        if !may_say {
+            scene.api.refuse("crypto/status", Some("no rights"));
+        }
+        scene.look(&operator).await.unwrap();
+        scene.look(&operator).await.unwrap();
+        scene.pass(QUIET_S);
+        scene.api.writes();
+        scene.look(&operator).await.unwrap_err();
+        if may_say {
+            let (reason, message) = said(&scene);
+            assert_eq!(reason, "Deleting");
+            assert!(message.contains(QUOTA), "{message}");
+            assert_eq!(times_said(&scene), 1);
+            scene.look(&operator).await.unwrap_err();
+            assert_eq!(times_said(&scene), 0);
+        }
+        scene.pass(PATIENCE_S - QUIET_S - 1);
+        scene.look(&operator).await.unwrap_err();
+        // However long pauses have become, it is looked at when its time is over.
+        for _ in 0..10 {
+            let pause = operator.context().handle_failure(&uid);
+            assert!(pause <= Duration::from_secs(1), "{pause:?}");
+        }
+        scene.pass(1);
+        scene.look(&operator).await.unwrap();
+        assert!(scene.feed().is_none(), "{may_say}");
+    }
 }
