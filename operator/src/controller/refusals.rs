@@ -69,7 +69,12 @@ fn words(error: &Error) -> Option<&str> {
     else {
         return None;
     };
-    let refuses = matches!(status.code, 400 | 403 | 404 | 413 | 422 | 500);
+    let refuses = match status.code {
+        400 | 403 | 404 | 413 | 422 => true,
+        // A webhook that does not answer is told of by this code. So is what passes, such as another leader of etcd.
+        500 => status.message.contains("webhook"),
+        _ => false,
+    };
     refuses.then_some(&status.message)
 }
 
@@ -86,7 +91,11 @@ mod tests {
     use super::*;
 
     fn error(code: u16) -> Error {
-        let status = Status::failure("over the quota", "Forbidden").with_code(code);
+        told(code, "over the quota")
+    }
+
+    fn told(code: u16, words: &str) -> Error {
+        let status = Status::failure(words, "Forbidden").with_code(code);
         Error::Api {
             doing: "apply an object",
             source: kube::Error::Api(status.boxed()),
@@ -97,7 +106,7 @@ mod tests {
     fn a_refusal_is_kept_and_others_end_the_look() {
         let mut refusals = Refusals::default();
         assert_eq!(refusals.handle("Service a", Ok(1)).unwrap(), Some(1));
-        for code in [401, 409, 429, 503] {
+        for code in [401, 409, 429, 500, 503] {
             let outcome = refusals.handle::<()>("Service a", Err(error(code)));
             assert!(outcome.is_err(), "{code}");
         }
@@ -107,6 +116,11 @@ mod tests {
             assert_eq!(outcome.unwrap(), None);
         }
         assert_eq!(refusals.told(), ["Service a: over the quota"; 2]);
+        let away =
+            "Internal error occurred: failed calling webhook \"a.b\": no endpoints available";
+        let outcome = refusals.handle::<()>("Service a", Err(told(500, away)));
+        assert_eq!(outcome.unwrap(), None);
+        assert_eq!(refusals.told().len(), 3);
         assert!(refusals.end().is_err());
         Refusals::default().end().unwrap();
     }
