@@ -122,6 +122,9 @@ fn unnamed(refusal: &str, deployment: &str) -> String {
 
 const REFUSED: &str = "NatsRefused";
 
+/// In the words of a process whose streams are another owner's.
+const OWNED: &str = " belongs to ";
+
 fn unscheduled(pod: &Pod) -> Option<(&'static str, String)> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     let scheduled = conditions
@@ -166,9 +169,15 @@ fn ended(pod: &Pod, now_s: i64) -> Option<(&'static str, String)> {
     } else {
         shortened(words)
     };
+    // Two feeds may come to the same name on the bus, and it cannot be changed.
+    let advice = if reason == REFUSED && words.contains(OWNED) {
+        "; set nats.environment to another name, in a new MarketFeed"
+    } else {
+        ""
+    };
     Some((
         reason,
-        format!("ended with code {}: {words}", ended.exit_code),
+        format!("ended with code {}: {words}{advice}", ended.exit_code),
     ))
 }
 

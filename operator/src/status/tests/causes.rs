@@ -54,11 +54,19 @@ fn why_pods_do_not_run() {
     check(
         container(
             backoff(),
-            ended(3, "a log line\nerror: stream X is of another owner\n"),
+            ended(3, "a log line\nerror: the user may not publish\n"),
         ),
         Some((
             "NatsRefused",
-            "ended with code 3: error: stream X is of another owner",
+            "ended with code 3: error: the user may not publish",
+        )),
+    );
+    let owned = "stream X belongs to \"a\", not to \"b\"; nothing was changed";
+    check(
+        container(backoff(), ended(3, &format!("error: {owned}"))),
+        Some((
+            "NatsRefused",
+            "nothing was changed; set nats.environment to another name, in a new MarketFeed",
         )),
     );
     check(
