@@ -51,7 +51,7 @@ mod tests {
 
     /// As a process says it.
     #[track_caller]
-    fn check(answer: serde_json::Value, expect: bool) {
+    fn check(answer: &serde_json::Value, expect: bool) {
         let parsed: ShardAnswer = serde_json::from_value(answer.clone()).unwrap();
         assert_eq!(
             has_nothing(Some(&parsed), &assignment()),
@@ -63,16 +63,16 @@ mod tests {
     #[test]
     fn a_process_says_itself_that_it_has_nothing_left() {
         let answer = |generation: Option<u64>, owned: u32, leaving: u32| json!({ "role": "active", "generation": generation, "owned": owned, "leaving": leaving });
-        check(answer(Some(2), 0, 0), true);
-        check(answer(Some(3), 0, 0), true);
-        check(answer(Some(2), 1, 1), false);
+        check(&answer(Some(2), 0, 0), true);
+        check(&answer(Some(3), 0, 0), true);
+        check(&answer(Some(2), 1, 1), false);
         // It is being taken by this process, and is to be by another.
-        check(answer(Some(2), 0, 1), false);
+        check(&answer(Some(2), 0, 1), false);
         // Neither has it read that it goes, nor anything at all.
-        check(answer(Some(1), 0, 0), false);
-        check(answer(None, 0, 0), false);
+        check(&answer(Some(1), 0, 0), false);
+        check(&answer(None, 0, 0), false);
         // One of another release may say less.
-        check(json!({ "role": "active", "generation": 2 }), false);
+        check(&json!({ "role": "active", "generation": 2 }), false);
         assert!(!has_nothing(None, &assignment()), "it does not answer");
     }
 
