@@ -18,7 +18,7 @@ use crate::build::build;
 use crate::build::names::{self, ASSIGNMENT_KEY};
 use crate::spec::{MarketFeed, MarketFeedStatus};
 use crate::status::{Said, State, transitions};
-use crate::validate::validate;
+use crate::validate::{Invalid, validate, validate_removal};
 use crate::{ValidFeed, plan, status};
 
 /// When to look again, if nothing happens before.
@@ -172,11 +172,7 @@ impl Look<'_> {
         memory.is_asked |= self.is_changed();
         let valid = match validate(self.feed) {
             Ok(valid) => valid,
-            Err(error) => {
-                let refused = status::refused(&error, &said, self.now_s);
-                self.say(&refused, memory).await?;
-                return Ok(Ended::Refused);
-            }
+            Err(error) => return self.refuse(&error, memory).await,
         };
         let mut seen = self.context.stores.of(&valid.identity);
         let is_sign = is_perhaps_ending(&seen);
@@ -219,6 +215,20 @@ impl Look<'_> {
         self.mark_pods(&valid, &seen, &observed, memory).await?;
         pass.refusals.end()?;
         Ok(Ended::Again(Next::Usual))
+    }
+
+    /// One that cannot run as it is. It may have run before, and is kept then until it is deleted, or its namespace is.
+    async fn refuse(&self, error: &Invalid, memory: &mut Memory) -> Result<Ended, Error> {
+        if let Ok(known) = validate_removal(self.feed) {
+            let seen = self.context.stores.of(&known.identity);
+            let is_sign = is_perhaps_ending(&seen);
+            if self.is_ending(&known.identity, is_sign, memory).await {
+                return self.give_up().await;
+            }
+        }
+        let refused = status::refused(error, &self.said(), self.now_s);
+        self.say(&refused, memory).await?;
+        Ok(Ended::Refused)
     }
 
     /// Whether its user has changed it since something was said of it.

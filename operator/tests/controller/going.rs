@@ -163,6 +163,18 @@ async fn a_feed_whose_namespace_goes_is_let_go_before_it_is_deleted() {
     }
 }
 
+#[tokio::test]
+async fn one_that_became_invalid_is_let_go_with_its_namespace() {
+    let (scene, operator) = started(&json!({})).await;
+    scene.respec(&json!({ "intervals": ["7s"] }));
+    scene.settle(&operator).await;
+    assert!(is_held(&scene), "what it has is to be purged");
+    scene.api.terminate_namespace();
+    end_pod(&scene);
+    scene.look(&operator).await.unwrap();
+    assert!(!is_held(&scene));
+}
+
 /// All pods may go for another reason.
 #[tokio::test]
 async fn a_namespace_that_stays_is_asked_for_now_and_then() {
