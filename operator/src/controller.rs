@@ -40,6 +40,9 @@ pub mod costs;
 /// How a feed goes, step by step.
 pub mod deletion;
 
+/// Whether its namespace goes too.
+pub mod ending;
+
 /// What is there, as it is watched.
 mod stores;
 

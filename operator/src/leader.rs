@@ -22,8 +22,8 @@ const RENEWED_EVERY: Duration = Duration::from_secs(2);
 /// How much longer than that others wait between two looks, at most and by chance, so that they do not all come at once.
 const JITTER: f64 = 1.2;
 
-/// How long one look may take, which is two requests: half of the time for which it is held without a word of the API server.
-const REQUEST_MAX: Duration = Duration::from_secs(5);
+/// How long one look may take, which is two requests: so short that after one that hangs there is time for another.
+const REQUEST_MAX: Duration = Duration::from_secs(3);
 
 /// Whoever held it could not renew it in time: somebody else may hold it now.
 #[derive(Debug, thiserror::Error)]

@@ -37,6 +37,7 @@ pub use finding::{Finding, Kind, State};
 pub use patience::Patience;
 pub use transition::{Transition, transitions};
 pub use trouble::Trouble;
+pub(crate) use trouble::pods_refusal;
 pub use workload::{Scaling, Workload};
 
 use heard::Heard;
@@ -54,7 +55,7 @@ pub struct Observed {
     pub report: Option<FeedReport>,
     /// Whether a gateway has a connection to NATS, where it hears nothing and says so.
     pub bus_ready: Option<bool>,
-    /// Why pods do not run, the first of them first.
+    /// Why pods do not run, the first of them first; then why there are none.
     pub troubles: Vec<Trouble>,
     /// The pods that own shards, by the shard's number, where that is known.
     pub owners: BTreeMap<u16, String>,
@@ -159,6 +160,15 @@ pub fn succeeding(leftovers: &[String], before: &Said<'_>, now_s: i64) -> Market
     );
     held("Leftovers", message, before, now_s)
 }
+
+/// What is said of one that is deleted, while something is waited for or fails.
+#[must_use]
+pub fn going(message: String, before: &Said<'_>, now_s: i64) -> MarketFeedStatus {
+    held(DELETING, message, before, now_s)
+}
+
+/// The reason of one that is deleted. Nothing is wrong with it.
+const DELETING: &str = "Deleting";
 
 /// It is not as it should be, for one reason, and all else that was said of it is left out.
 fn held(reason: &'static str, message: String, before: &Said<'_>, now_s: i64) -> MarketFeedStatus {

@@ -32,10 +32,14 @@ mod quantity;
 /// Logs and traces.
 mod telemetry;
 
+/// What is needed of one that goes.
+mod removal;
+
 pub use error::{FieldError, Invalid};
 pub use gateway::{Replicas, ValidGateway};
 pub use nats::{ValidNats, ValidTls};
 pub use pod::ValidPods;
+pub use removal::validate_removal;
 
 use error::Checks;
 

@@ -32,8 +32,6 @@ enum Applied {
 pub(super) struct Pass<'a> {
     pub(super) valid: &'a ValidFeed,
     pub(super) seen: &'a Seen,
-    /// The assignment before, if there was one.
-    pub(super) in_force: Option<Assignment>,
     pub(super) assignment: &'a Assignment,
     /// What the API server refuses.
     pub(super) refusals: Refusals,
@@ -46,16 +44,10 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(
-        valid: &'a ValidFeed,
-        seen: &'a Seen,
-        in_force: Option<Assignment>,
-        assignment: &'a Assignment,
-    ) -> Self {
+    pub(super) fn new(valid: &'a ValidFeed, seen: &'a Seen, assignment: &'a Assignment) -> Self {
         Self {
             valid,
             seen,
-            in_force,
             assignment,
             refusals: Refusals::default(),
             waits_for: None,
@@ -92,7 +84,7 @@ impl Look<'_> {
         let _turn = self.context.turn().await;
         sign(&mut objects, &pass.gateway);
         let seen = pass.seen;
-        let linger = self.context.linger(memory.handover.is_over());
+        let linger = self.context.linger(memory.is_handed_over);
         let changes = memory
             .ledger
             .poll_changes(&objects, &seen.there, self.now_s, linger);
@@ -154,10 +146,6 @@ impl Look<'_> {
             memory.scaled = None;
         }
         if key.kind == "ConfigMap" {
-            let before = pass.in_force.as_ref();
-            if before != Some(pass.assignment) {
-                memory.handover.handle_assignment(before, pass.assignment);
-            }
             memory.assignment = Some(pass.assignment.clone());
         }
         Ok(())
@@ -314,8 +302,16 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Pods that run are told of another assignment: their kubelet reads it at once then, and within minutes otherwise.
-    pub(super) async fn refresh_files(&self, pass: &mut Pass<'_>) -> Result<(), Error> {
+    /// Pods that run are told of another assignment: their kubelet reads it at once then, and within minutes otherwise. Not
+    /// before it is written: their kubelet would read the old one, and they would not be told once more.
+    pub(super) async fn refresh_files(
+        &self,
+        pass: &mut Pass<'_>,
+        memory: &Memory,
+    ) -> Result<(), Error> {
+        if pass.is_blocked(memory) {
+            return Ok(());
+        }
         let generation = pass.assignment.generation().to_string();
         for pod in pass
             .seen

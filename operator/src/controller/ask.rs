@@ -22,13 +22,22 @@ const BODY_MAX: usize = 16 << 20;
 const BUS_METRIC: &str = "broker_ready";
 
 /// What a process of a shard says that it is, as far as it matters here: `GET /admin/shard`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ShardAnswer {
     /// `active` and `taking` for an owner.
     pub role: String,
     /// The number by which it has taken the shard, if it has.
     #[serde(default)]
     pub claim: Option<u64>,
+    /// The assignment that it has read, if it has.
+    #[serde(default)]
+    pub generation: Option<u64>,
+    /// How many instruments it publishes.
+    #[serde(default)]
+    pub owned: Option<u64>,
+    /// And how many it has that others are to take.
+    #[serde(default)]
+    pub leaving: Option<u64>,
 }
 
 /// Asks pods. Each answer is `None` where a pod does not give it in time.

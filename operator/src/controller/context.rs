@@ -15,8 +15,8 @@ use wire::{Assignment, AssignmentError};
 use super::ask::Ask;
 use super::costs::Costs;
 use super::deletion::Going;
+use super::ending::Ending;
 use super::fleet::Fleet;
-use super::handover::Handover;
 use super::ledger::{Ledger, Linger};
 use super::owners::Owners;
 use super::reconcile::Ended;
@@ -69,9 +69,11 @@ pub(super) struct Memory {
     /// Which of the pods go first when there are to be fewer.
     pub(super) costs: Costs,
     /// Whether shards that are not wanted any more have nothing left.
-    pub(super) handover: Handover,
+    pub(super) is_handed_over: bool,
     /// How far its deletion is, if it is deleted.
     pub(super) going: Going,
+    /// Whether its namespace is being removed.
+    pub(super) ending: Ending,
     /// Which gateways did not answer.
     pub(super) slow: Slow,
     /// What was last said of whether it is ready.
@@ -102,8 +104,9 @@ impl Memory {
             is_asked: false,
             owners: Owners::default(),
             costs: Costs::default(),
-            handover: Handover::default(),
+            is_handed_over: false,
             going: Going::default(),
+            ending: Ending::default(),
             slow: Slow::default(),
             ready: None,
             backoff: Backoff::new(PAUSES, fastrand::Rng::new()),
@@ -289,11 +292,14 @@ impl Context {
         }
     }
 
-    /// A look at it failed: so long is waited.
-    pub(super) fn handle_failure(&self, uid: &str) -> Duration {
+    /// A look at the feed of this UID failed: so long is waited, but not past the time when it is to be let go.
+    pub fn handle_failure(&self, uid: &str) -> Duration {
+        let now_s = self.now_s();
         let mut memories = lock(&self.memories);
         let memory = memories.entry(uid.to_owned()).or_insert_with(Memory::new);
-        memory.backoff.next_delay()
+        let pause = memory.backoff.next_delay();
+        let left = memory.going.left(now_s);
+        left.map_or(pause, |left| pause.min(left))
     }
 
     /// Nothing is remembered of it any more: it is gone.

@@ -1,6 +1,8 @@
 // Pure: how a feed goes: workloads, then pods, then what is on the bus, then the finalizer. It ends, whatever happens.
 #![deny(clippy::disallowed_methods)]
 
+use std::time::Duration;
+
 use k8s_openapi::api::batch::v1::Job;
 
 use super::ledger::Key;
@@ -78,6 +80,15 @@ pub enum Step {
     Release(Option<String>),
 }
 
+/// What a feed that is not let go yet waits for, after the next step of it.
+#[must_use]
+pub const fn awaited(remains: &Remains, step: &Step) -> &'static str {
+    match (step, &remains.purge) {
+        (Step::Purge, _) | (_, Some(_)) => "its Job, which removes its streams from NATS",
+        _ => "its market-data pods to stop, which would make its streams anew",
+    }
+}
+
 /// How far the deletion of a feed is. Not since when it is deleted: nobody may have looked at it for longer than all of it may
 /// take.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +99,8 @@ pub struct Going {
     quiet_since_s: Option<i64>,
     /// Whether it was looked, beside what is watched, what was made of it.
     is_listed: bool,
+    /// What failed at the last look, if anything did.
+    error: Option<String>,
 }
 
 impl Going {
@@ -103,6 +116,20 @@ impl Going {
         self.is_listed = true;
     }
 
+    /// What failed at this look, if anything did.
+    pub fn handle_looked(&mut self, error: Option<String>) {
+        self.error = error;
+    }
+
+    /// What is left of the time that it may take, if it is deleted and any is: so long may be waited at most until it is looked
+    /// at again.
+    #[must_use]
+    pub fn left(&self, now_s: i64) -> Option<Duration> {
+        let left_s = PATIENCE_S - now_s.saturating_sub(self.since_s?);
+        let left_s = u64::try_from(left_s).ok().filter(|left_s| *left_s > 0)?;
+        Some(Duration::from_secs(left_s))
+    }
+
     /// The next step of a feed that is deleted, of which the streams are to be removed or not.
     #[must_use]
     pub fn poll(&mut self, remains: &Remains, is_purged: bool, now_s: i64) -> Step {
@@ -115,20 +142,22 @@ impl Going {
             _ => now_s,
         };
         let for_s = |since_s: i64| now_s.saturating_sub(since_s);
-        step(remains, is_purged, for_s(since_s), for_s(quiet_since_s))
+        if !is_purged {
+            // What else there is has an owner, and goes with it.
+            return Step::Release(None);
+        }
+        if for_s(since_s) >= PATIENCE_S {
+            let error = self.error.iter().map(|error| format!(": {error}"));
+            return Step::Release(Some(format!(
+                "its streams may be left on NATS: it took more than {PATIENCE_S} s{}",
+                error.collect::<String>()
+            )));
+        }
+        step(remains, for_s(since_s), for_s(quiet_since_s))
     }
 }
 
-fn step(remains: &Remains, is_purged: bool, since_s: i64, quiet_s: i64) -> Step {
-    if !is_purged {
-        // What else there is has an owner, and goes with it.
-        return Step::Release(None);
-    }
-    if since_s >= PATIENCE_S {
-        return Step::Release(Some(format!(
-            "its streams may be left on NATS: it took more than {PATIENCE_S} s"
-        )));
-    }
+fn step(remains: &Remains, since_s: i64, quiet_s: i64) -> Step {
     if !remains.workloads.is_empty() {
         return Step::Delete(remains.workloads.clone());
     }
@@ -230,6 +259,38 @@ mod tests {
         let mut going = Going::default();
         assert!(going.poll_listing(0) && going.poll_listing(PODS_MAX_S - 1));
         assert!(!going.poll_listing(PODS_MAX_S));
+    }
+
+    #[test]
+    fn what_failed_is_told_when_it_is_let_go() {
+        let mut going = Going::default();
+        let none = Remains::default();
+        let _ = going.poll(&none, true, 1_000);
+        going.handle_looked(Some("start the purge: over the quota".to_owned()));
+        let words = |going: &mut Going| match going.poll(&none, true, 1_000 + PATIENCE_S) {
+            Step::Release(Some(words)) => words,
+            other => panic!("{other:?}"),
+        };
+        assert!(words(&mut going).contains("start the purge: over the quota"));
+        going.handle_looked(None);
+        assert!(!words(&mut going).contains("quota"));
+    }
+
+    /// A pause after a look that failed ends when it is to be let go.
+    #[test]
+    fn what_is_left_of_its_time() {
+        let mut going = Going::default();
+        assert_eq!(going.left(1_000), None, "it is not deleted");
+        let _ = going.poll(&Remains::default(), true, 1_000);
+        for (passed, expect) in [
+            (0, Some(PATIENCE_S)),
+            (PATIENCE_S - 1, Some(1)),
+            (PATIENCE_S, None),
+            (PATIENCE_S + 1, None),
+        ] {
+            let left = going.left(1_000 + passed).map(|left| left.as_secs());
+            assert_eq!(left, expect.map(i64::unsigned_abs), "{passed}");
+        }
     }
 
     #[test]

@@ -8,14 +8,17 @@ use wire::Assignment;
 use wire::api::FeedReport;
 
 use super::context::{Error, Memory};
-use super::costs;
 use super::pods::{gateway_pods, gateways, shard_pods};
 use super::reconcile::{Look, api};
 use super::stores::Seen;
+use super::{costs, handover};
 use crate::ValidFeed;
 use crate::build::names::{self, Component, DELETION_COST_ANNOTATION};
 use crate::status::{self, Observed, Scaling, Trouble, Workload};
 use crate::validate::Replicas;
+
+/// Pods of shards that go that are asked at one time.
+const ASKED_AT_ONCE: usize = 32;
 
 impl Look<'_> {
     pub(super) async fn observe(
@@ -54,12 +57,6 @@ impl Look<'_> {
                 1 + valid.standbys,
             )
         });
-        let mut troubles: Vec<Trouble> = seen
-            .pods
-            .iter()
-            .filter_map(|pod| Trouble::of(pod, self.now_s))
-            .collect();
-        troubles.sort_by(|a, b| a.pod.cmp(&b.pod));
         let scaling = match valid.gateway.replicas {
             Replicas::Autoscaled(_) => seen
                 .autoscalers
@@ -78,19 +75,35 @@ impl Look<'_> {
         }
         let shards: Vec<Workload> = shards.collect();
         let settled = shards.iter().all(|shard| shard.settled);
-        memory
-            .handover
-            .handle_heard(report.as_ref(), assignment, settled);
+        memory.is_handed_over = handover::is_all_there(report.as_ref(), assignment, settled)
+            && self.is_nothing_left(seen, assignment).await;
         Observed {
             gateway,
             shards,
             scaling,
             report,
             bus_ready,
-            troubles,
+            troubles: self.troubles(seen),
             owners: memory.owners.known(),
             ..Observed::default()
         }
+    }
+
+    /// Why pods do not run: what pods say of themselves is nearer to it than what their Deployments do.
+    fn troubles(&self, seen: &Seen) -> Vec<Trouble> {
+        let by_name = |troubles: &mut Vec<Trouble>| troubles.sort_by(|a, b| a.whose.cmp(&b.whose));
+        let pods = seen.pods.iter();
+        let mut troubles: Vec<Trouble> = pods
+            .filter_map(|pod| Trouble::of(pod, self.now_s))
+            .collect();
+        by_name(&mut troubles);
+        let deployments = seen.deployments.iter();
+        let mut refused: Vec<Trouble> = deployments
+            .filter_map(|deployment| Trouble::of_deployment(deployment))
+            .collect();
+        by_name(&mut refused);
+        troubles.append(&mut refused);
+        troubles
     }
 
     /// What the first gateway hears that answers, of some that are asked at the same time.
@@ -129,6 +142,22 @@ impl Look<'_> {
             };
             memory.owners.handle_answers(shard, *epoch, claims);
         }
+    }
+
+    /// Whether the pods of shards that are not wanted any more say that they have nothing left. In a steady feed there are none.
+    async fn is_nothing_left(&self, seen: &Seen, assignment: &Assignment) -> bool {
+        let mut pods = shard_pods(&seen.pods);
+        pods.retain(|pod| pod.shard >= assignment.shards().get());
+        for some in pods.chunks(ASKED_AT_ONCE) {
+            let questions = some.iter().map(|pod| self.context.ask.shard(&pod.address));
+            let answers = join_all(questions).await;
+            let has_nothing =
+                |answer: &Option<_>| handover::has_nothing(answer.as_ref(), assignment);
+            if !answers.iter().all(has_nothing) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Says on pods which of them are to go first when there are to be fewer: standbys, and the emptiest gateways.

@@ -99,6 +99,7 @@ mod tests {
         ShardAnswer {
             role: role.to_owned(),
             claim,
+            ..ShardAnswer::default()
         }
     }
 

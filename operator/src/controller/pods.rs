@@ -11,6 +11,7 @@ use super::stores::Seen;
 use crate::build::names::{
     self, COMPONENT_LABEL, Component, DELETION_COST_ANNOTATION, SHARD_LABEL,
 };
+use crate::status::pods_refusal;
 use crate::validate::Identity;
 
 pub(super) fn remains(identity: &Identity, seen: &Seen) -> Remains {
@@ -33,6 +34,13 @@ pub(super) fn remains(identity: &Identity, seen: &Seen) -> Remains {
             .find(|job| job.name_any() == purge)
             .map(|job| Purge::of(job)),
     }
+}
+
+/// Whether it looks as if the namespace were being removed: all pods are, or Kubernetes says so of a Deployment.
+pub(super) fn is_perhaps_ending(seen: &Seen) -> bool {
+    let mut refusals = seen.deployments.iter().filter_map(|one| pods_refusal(one));
+    let is_said = refusals.any(|words| words.contains("because it is being terminated"));
+    is_said || (!seen.pods.is_empty() && seen.pods.iter().all(|pod| is_going(pod)))
 }
 
 /// Addresses of gateways in an order that stays: those that are ready first. Others can say what they lack: without NATS none

@@ -11,6 +11,7 @@ use wire::Assignment;
 use super::applying::Pass;
 use super::context::{Context, Error, Memory, Word};
 use super::deletion::FINALIZER;
+use super::pods::is_perhaps_ending;
 use super::standing::version;
 use super::stores::Seen;
 use super::writes::Writes;
@@ -18,7 +19,7 @@ use crate::build::build;
 use crate::build::names::{self, ASSIGNMENT_KEY};
 use crate::spec::{MarketFeed, MarketFeedStatus};
 use crate::status::{Said, State, transitions};
-use crate::validate::validate;
+use crate::validate::{Invalid, validate, validate_removal};
 use crate::{ValidFeed, plan, status};
 
 /// When to look again, if nothing happens before.
@@ -173,14 +174,14 @@ impl Look<'_> {
         memory.is_asked |= self.is_changed();
         let valid = match validate(self.feed) {
             Ok(valid) => valid,
-            Err(error) => {
-                let refused = status::refused(&error, &said, self.now_s);
-                self.say(&refused, memory).await?;
-                return Ok(Ended::Refused);
-            }
+            Err(error) => return self.refuse(&error, memory).await,
         };
-        hold(&self.writes, &self.feed.metadata, valid.is_purged()).await?;
         let mut seen = self.context.stores.of(&valid.identity);
+        let is_sign = is_perhaps_ending(&seen);
+        if self.is_ending(&valid.identity, is_sign, memory).await {
+            return self.give_up().await;
+        }
+        hold(&self.writes, &self.feed.metadata, valid.is_purged()).await?;
         seen.adopt(|key, uid| memory.ledger.is_applied(key, uid));
         if !seen.leftovers.is_empty() {
             let mut leftovers: Vec<String> =
@@ -193,9 +194,13 @@ impl Look<'_> {
         let in_force = in_force(&valid, &seen, memory);
         let assignment = self.plan(&valid, in_force.as_ref())?;
         let objects = build(&valid, &assignment, &self.context.release).to_json()?;
-        let mut pass = Pass::new(&valid, &seen, in_force, &assignment);
+        let mut pass = Pass::new(&valid, &seen, &assignment);
         self.apply(objects, &mut pass, memory).await?;
-        self.refresh_files(&mut pass).await?;
+        if pass.refusals.is_ending() {
+            memory.ending.handle_answer(true, self.now_s);
+            return self.give_up().await;
+        }
+        self.refresh_files(&mut pass, memory).await?;
         let mut observed = self.observe(&valid, &seen, &assignment, memory).await;
         observed.waits_for = pass.waits_for.take();
         observed.refused = pass.refusals.told();
@@ -212,6 +217,20 @@ impl Look<'_> {
         self.mark_pods(&valid, &seen, &observed, memory).await?;
         pass.refusals.end()?;
         Ok(Ended::Again(Next::Usual))
+    }
+
+    /// One that cannot run as it is. It may have run before, and is kept then until it is deleted, or its namespace is.
+    async fn refuse(&self, error: &Invalid, memory: &mut Memory) -> Result<Ended, Error> {
+        if let Ok(known) = validate_removal(self.feed) {
+            let seen = self.context.stores.of(&known.identity);
+            let is_sign = is_perhaps_ending(&seen);
+            if self.is_ending(&known.identity, is_sign, memory).await {
+                return self.give_up().await;
+            }
+        }
+        let refused = status::refused(error, &self.said(), self.now_s);
+        self.say(&refused, memory).await?;
+        Ok(Ended::Refused)
     }
 
     /// Whether its user has changed it since something was said of it.
@@ -235,7 +254,7 @@ impl Look<'_> {
         Ok(plan::assignment_above(valid, in_force, floor)?)
     }
 
-    fn said(&self) -> Said<'_> {
+    pub(super) fn said(&self) -> Said<'_> {
         Said {
             status: self.feed.status.as_ref(),
             generation: self.feed.metadata.generation.unwrap_or_default(),
@@ -244,7 +263,11 @@ impl Look<'_> {
     }
 
     /// Nothing is sent that says what was said.
-    async fn say(&self, status: &MarketFeedStatus, memory: &mut Memory) -> Result<(), Error> {
+    pub(super) async fn say(
+        &self,
+        status: &MarketFeedStatus,
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
         self.context.note_ready(memory, status::readiness(status));
         let is_cut_short = |word: &Word| word.is_cut_short && word.status == *status;
         if self.feed.status.as_ref() == Some(status)
@@ -316,11 +339,10 @@ pub(super) async fn hold(
     meta: &ObjectMeta,
     is_purged: bool,
 ) -> Result<(), Error> {
-    let mut finalizers = meta.finalizers.clone().unwrap_or_default();
-    let is_held = finalizers.iter().any(|finalizer| finalizer == FINALIZER);
-    if is_held == is_purged {
+    if is_held(meta) == is_purged {
         return Ok(());
     }
+    let mut finalizers = meta.finalizers.clone().unwrap_or_default();
     if is_purged {
         finalizers.push(FINALIZER.to_owned());
     } else {
@@ -332,7 +354,13 @@ pub(super) async fn hold(
         .map_err(api("set the finalizer"))
 }
 
-/// Lets a feed go that is deleted; with what may be left behind, if anything.
+/// Whether a feed is kept.
+pub(super) fn is_held(meta: &ObjectMeta) -> bool {
+    let mut finalizers = meta.finalizers.iter().flatten();
+    finalizers.any(|finalizer| finalizer == FINALIZER)
+}
+
+/// Lets a feed go; with what may be left behind, if anything.
 pub(super) async fn release(
     writes: &Writes<'_>,
     meta: &ObjectMeta,

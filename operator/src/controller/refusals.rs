@@ -1,5 +1,7 @@
 //! What the API server refuses of a feed: all else is done, it is told, and tried again after a pause.
 
+use kube::core::Status;
+
 use super::context::Error;
 
 /// Those of one look.
@@ -8,6 +10,8 @@ pub(super) struct Refusals {
     /// What is refused, each with the server's words.
     told: Vec<String>,
     first: Option<Error>,
+    /// Whether any was because the namespace is being removed.
+    is_ending: bool,
 }
 
 impl Refusals {
@@ -28,6 +32,10 @@ impl Refusals {
             return Err(error);
         };
         self.told.push(format!("{of}: {words}"));
+        self.is_ending |= matches!(
+            &error,
+            Error::Api { source: kube::Error::Api(status), .. } if is_terminating(status)
+        );
         self.first.get_or_insert(error);
         Ok(None)
     }
@@ -35,6 +43,11 @@ impl Refusals {
     /// What is refused, each with the server's words.
     pub(super) fn told(&self) -> Vec<String> {
         self.told.clone()
+    }
+
+    /// Whether any was because the namespace is being removed.
+    pub(super) const fn is_ending(&self) -> bool {
+        self.is_ending
     }
 
     /// Ends the look.
@@ -56,18 +69,33 @@ fn words(error: &Error) -> Option<&str> {
     else {
         return None;
     };
-    let refuses = matches!(status.code, 400 | 403 | 404 | 413 | 422 | 500);
+    let refuses = match status.code {
+        400 | 403 | 404 | 413 | 422 => true,
+        // A webhook that does not answer is told of by this code. So is what passes, such as another leader of etcd.
+        500 => status.message.contains("webhook"),
+        _ => false,
+    };
     refuses.then_some(&status.message)
+}
+
+/// Whether nothing can be made because the namespace is being removed.
+pub(super) fn is_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes
+        .into_iter()
+        .any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 #[cfg(test)]
 mod tests {
-    use kube::core::Status;
-
     use super::*;
 
     fn error(code: u16) -> Error {
-        let status = Status::failure("over the quota", "Forbidden").with_code(code);
+        told(code, "over the quota")
+    }
+
+    fn told(code: u16, words: &str) -> Error {
+        let status = Status::failure(words, "Forbidden").with_code(code);
         Error::Api {
             doing: "apply an object",
             source: kube::Error::Api(status.boxed()),
@@ -78,7 +106,7 @@ mod tests {
     fn a_refusal_is_kept_and_others_end_the_look() {
         let mut refusals = Refusals::default();
         assert_eq!(refusals.handle("Service a", Ok(1)).unwrap(), Some(1));
-        for code in [401, 409, 429, 503] {
+        for code in [401, 409, 429, 500, 503] {
             let outcome = refusals.handle::<()>("Service a", Err(error(code)));
             assert!(outcome.is_err(), "{code}");
         }
@@ -88,6 +116,11 @@ mod tests {
             assert_eq!(outcome.unwrap(), None);
         }
         assert_eq!(refusals.told(), ["Service a: over the quota"; 2]);
+        let away =
+            "Internal error occurred: failed calling webhook \"a.b\": no endpoints available";
+        let outcome = refusals.handle::<()>("Service a", Err(told(500, away)));
+        assert_eq!(outcome.unwrap(), None);
+        assert_eq!(refusals.told().len(), 3);
         assert!(refusals.end().is_err());
         Refusals::default().end().unwrap();
     }

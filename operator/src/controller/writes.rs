@@ -65,6 +65,18 @@ impl Writes<'_> {
         standing(&kind, made)
     }
 
+    /// Asks whether a ConfigMap could be made, and makes none.
+    pub(super) async fn try_create(&self, config_map: &str) -> kube::Result<()> {
+        let mut object = DynamicObject::new(config_map, &ApiResource::erase::<ConfigMap>(&()));
+        object.metadata.namespace = Some(self.namespace.to_owned());
+        let params = PostParams {
+            dry_run: true,
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+        };
+        let made = self.dynamic("ConfigMap")?.create(&params, &object).await;
+        made.map(|_| ())
+    }
+
     /// The object of that name, if it is there. Asked only after a refusal: what is watched has our label, and may be behind. A
     /// list of one, so that nobody has to be allowed to get single objects.
     pub(super) async fn find(&self, key: &Key) -> kube::Result<Option<DynamicObject>> {

@@ -34,7 +34,8 @@ pub struct NatsSpec {
     pub urls: Vec<String>,
 
     /// Names this feed on the bus: lower-case letters, digits and inner hyphens, 128 at most. The namespace, a hyphen and
-    /// the name where absent. Cannot be changed.
+    /// the name where absent; two feeds on one NATS may come to the same, such as c in the namespace a-b and b-c in a: give
+    /// one of them another name here. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 128),

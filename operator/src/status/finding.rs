@@ -5,6 +5,7 @@ use wire::Assignment;
 
 use super::heard::Heard;
 use super::{Observed, Workload, first_few};
+use crate::build::names::Component;
 
 /// What is well, not well, or not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,7 +204,7 @@ fn shards(assignment: &Assignment, observed: &Observed, heard: Option<&Heard>) -
                 .iter()
                 .map(ToString::to_string)
                 .collect();
-            let (reason, because) = because(observed, SHARD);
+            let (reason, because) = because(observed, Component::Marketdata);
             let message = format!(
                 "{} of {all} shards are heard; of shard {} nothing comes of {}{because}",
                 heard.owned(),
@@ -224,7 +225,7 @@ fn shards(assignment: &Assignment, observed: &Observed, heard: Option<&Heard>) -
 fn gateway(observed: &Observed) -> Finding {
     let Workload { wanted, ready, .. } = observed.gateway;
     let (cause, because) = if ready < wanted {
-        because(observed, GATEWAY)
+        because(observed, Component::Gateway)
     } else {
         (None, String::new())
     };
@@ -322,9 +323,9 @@ fn progress(observed: &Observed) -> Finding {
         ),
         (some, _) => {
             let of = if observed.gateway.settled {
-                SHARD
+                Component::Marketdata
             } else {
-                GATEWAY
+                Component::Gateway
             };
             let (_, because) = because(observed, of);
             let message = format!("pods come and go: {}{because}", some.join(", "));
@@ -339,16 +340,10 @@ fn progress(observed: &Observed) -> Finding {
     }
 }
 
-/// In the names of pods: of which Deployment they are.
-const SHARD: &str = "-shard-";
-
-/// Likewise.
-const GATEWAY: &str = "-gateway-";
-
 /// What keeps pods of a kind from running, if that is known: in one word, and as the end of a sentence.
-fn because(observed: &Observed, of: &str) -> (Option<&'static str>, String) {
+fn because(observed: &Observed, of: Component) -> (Option<&'static str>, String) {
     let mut troubles = observed.troubles.iter();
-    let trouble = troubles.find(|trouble| trouble.pod.contains(of));
+    let trouble = troubles.find(|trouble| trouble.component == Some(of));
     let because = trouble.map(|trouble| format!("; {trouble}"));
     (
         trouble.map(|trouble| trouble.reason),

@@ -3,6 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use super::DELETING;
 use super::finding::{Kind, State};
 
 /// A condition that is not as it was said to be.
@@ -40,9 +41,10 @@ pub fn transitions(before: &[Condition], now: &[Condition]) -> Vec<Transition> {
         kind: condition.type_.clone(),
         reason: condition.reason.clone(),
         message: condition.message.clone(),
-        // Whether pods come and go is neither good nor bad.
+        // Whether pods come and go is neither good nor bad, nor is it that somebody deletes it.
         is_warning: condition.status == State::Bad.as_str()
-            && condition.type_ != Kind::Progressing.as_str(),
+            && condition.type_ != Kind::Progressing.as_str()
+            && condition.reason != DELETING,
     };
     changed
         .iter()
@@ -115,5 +117,7 @@ mod tests {
         check(&bad, &other, &[]);
         let invalid = [condition("Ready", "False", "Invalid", "spec.intervals")];
         check(&bad, &invalid, &[("Ready", "Invalid", true)]);
+        let deleted = [condition("Ready", "False", "Deleting", "it waits")];
+        check(&good, &deleted, &[("Ready", "Deleting", false)]);
     }
 }

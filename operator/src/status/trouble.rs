@@ -1,11 +1,15 @@
-// Pure: why pods do not run, from their state. Events are not read, nor are Secrets: a pod that waits for a file says which
-// ones it may be.
+// Pure: why pods do not run, from their state, or why there are none, from their Deployment's. Events are not read, nor are
+// Secrets: a pod that waits for a file says which ones it may be.
 #![deny(clippy::disallowed_methods)]
 
 use std::fmt;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use runtime::process::{EXIT_REFUSED, EXIT_USAGE};
+
+use crate::build::names::{COMPONENT_LABEL, Component};
 
 /// How long a pod may take to start before it is asked why, in seconds.
 const START_MAX_S: i64 = 30;
@@ -13,11 +17,13 @@ const START_MAX_S: i64 = 30;
 /// The most of a process's last words that is told, in characters.
 const WORDS_MAX: usize = 300;
 
-/// A pod that does not run.
+/// A pod that does not run, or a Deployment that cannot have its pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// Which.
-    pub pod: String,
+    /// Which, such as `pod crypto-shard-0-x`.
+    pub whose: String,
+    /// What kind of process it is.
+    pub component: Option<Component>,
     /// One word.
     pub reason: &'static str,
     /// What is known of it.
@@ -31,13 +37,32 @@ impl Trouble {
         if pod.metadata.deletion_timestamp.is_some() {
             return None;
         }
-        let name = pod.metadata.name.clone().unwrap_or_default();
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
         let (reason, message) = unscheduled(pod)
             .or_else(|| ended(pod, now_s))
             .or_else(|| waiting(pod, now_s))?;
         Some(Self {
-            pod: name,
+            whose: format!("pod {name}"),
+            component: component(&pod.metadata),
             reason,
+            message,
+        })
+    }
+
+    /// The Deployment's, if the API server refuses its pods: a quota, a security standard, a range of limits or a webhook. There
+    /// is no pod then that could say so.
+    #[must_use]
+    pub fn of_deployment(deployment: &Deployment) -> Option<Self> {
+        let name = deployment.metadata.name.as_deref().unwrap_or_default();
+        let refusal = pods_refusal(deployment)?;
+        let message = format!(
+            "cannot have all its pods: {}",
+            shortened(&unnamed(refusal, name))
+        );
+        Some(Self {
+            whose: format!("Deployment {name}"),
+            component: component(&deployment.metadata),
+            reason: "PodsRefused",
             message,
         })
     }
@@ -52,15 +77,53 @@ impl Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            pod,
+            whose,
+            component: _,
             reason: _,
             message,
         } = self;
-        write!(f, "pod {pod} {message}")
+        write!(f, "{whose} {message}")
     }
 }
 
+fn component(of: &ObjectMeta) -> Option<Component> {
+    let label = of.labels.as_ref()?.get(COMPONENT_LABEL)?;
+    [Component::Marketdata, Component::Gateway, Component::Purge]
+        .into_iter()
+        .find(|component| component.as_str() == label)
+}
+
+/// In which words the API server refuses a Deployment's pods, if it does.
+pub(crate) fn pods_refusal(deployment: &Deployment) -> Option<&str> {
+    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
+    let refusal = conditions.iter().find(|condition| {
+        condition.type_ == "ReplicaFailure"
+            && condition.status == "True"
+            && condition.reason.as_deref() == Some("FailedCreate")
+    })?;
+    refusal.message.as_deref()
+}
+
+/// Without the names of pods: each try is of another one, and the status would change with each.
+fn unnamed(refusal: &str, deployment: &str) -> String {
+    let begin = format!("{deployment}-");
+    let mut parts = refusal.split(&begin);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(deployment);
+        text.push_str("-…");
+        let of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        text.push_str(part.trim_start_matches(of_name));
+    }
+    let about = format!("pods \"{deployment}-…\" is ");
+    let rest = text.strip_prefix(&about).map(str::to_owned);
+    rest.unwrap_or(text)
+}
+
 const REFUSED: &str = "NatsRefused";
+
+/// In the words of a process whose streams are another owner's.
+const OWNED: &str = " belongs to ";
 
 fn unscheduled(pod: &Pod) -> Option<(&'static str, String)> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
@@ -106,9 +169,15 @@ fn ended(pod: &Pod, now_s: i64) -> Option<(&'static str, String)> {
     } else {
         shortened(words)
     };
+    // Two feeds may come to the same name on the bus, and it cannot be changed.
+    let advice = if reason == REFUSED && words.contains(OWNED) {
+        "; set nats.environment to another name, in a new MarketFeed"
+    } else {
+        ""
+    };
     Some((
         reason,
-        format!("ended with code {}: {words}", ended.exit_code),
+        format!("ended with code {}: {words}{advice}", ended.exit_code),
     ))
 }
 

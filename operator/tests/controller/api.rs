@@ -90,6 +90,11 @@ impl Api {
         };
     }
 
+    /// How often it was asked whether something could be made, since it was asked last.
+    pub(crate) fn dry_runs(&self) -> usize {
+        std::mem::take(&mut self.0.lock().unwrap().dry_runs)
+    }
+
     pub(crate) fn terminate_namespace(&self) {
         self.0.lock().unwrap().terminating = true;
     }
@@ -177,6 +182,13 @@ impl Api {
         }
         if state.left == Some(0) {
             return failure(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "");
+        }
+        if query.contains("dryRun=All") {
+            state.dry_runs += 1;
+            let object: Value = serde_json::from_slice(body).unwrap();
+            return state
+                .may_create(path, &object)
+                .unwrap_or((StatusCode::CREATED, object));
         }
         state.left = state.left.map(|left| left - 1);
         let manager = query

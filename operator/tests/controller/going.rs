@@ -1,6 +1,9 @@
 //! How a feed goes.
 
+use std::time::Duration;
+
 use operator::controller::deletion::{PATIENCE_S, QUIET_S};
+use operator::controller::ending::ASKED_FOR_S;
 use serde_json::json;
 
 use super::scene::{FEED, Operator, Scene};
@@ -30,6 +33,7 @@ async fn quiet(scene: &Scene, operator: &Operator) {
 }
 
 const POD: &str = "/api/v1/namespaces/market/pods/crypto-shard-0-x";
+const SHARD: &str = "/apis/apps/v1/namespaces/market/deployments/crypto-shard-0";
 const JOB: &str = "/apis/batch/v1/namespaces/market/jobs/crypto-purge";
 
 #[tokio::test]
@@ -103,14 +107,89 @@ async fn one_whose_streams_stay_is_never_held() {
     );
 }
 
+/// Its pods run still: the purge could not be made, however long they are waited for.
 #[tokio::test]
 async fn a_namespace_that_goes_is_not_held_up() {
     let (scene, operator) = started(&json!({})).await;
     delete(&scene);
     scene.api.terminate_namespace();
-    scene.api.remove(POD);
-    quiet(&scene, &operator).await;
+    scene.look(&operator).await.unwrap();
     assert!(scene.feed().is_none());
+}
+
+fn is_held(scene: &Scene) -> bool {
+    let finalizers = scene.feed().unwrap().metadata.finalizers;
+    finalizers.is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+/// Its pod is being removed, and takes a while to stop.
+fn end_pod(scene: &Scene) {
+    scene.api.change(POD, |pod| {
+        pod["metadata"]["finalizers"] = json!(["test/stops"]);
+        pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    });
+}
+
+/// With the namespace goes what the operator may do in it, before the feed does: pods are the first to go.
+#[tokio::test]
+async fn a_feed_whose_namespace_goes_is_let_go_before_it_is_deleted() {
+    type Sign = fn(&Scene);
+    let pods: Sign = end_pod;
+    let told: Sign = |scene| {
+        let message = "pods \"crypto-shard-0-x\" is forbidden: unable to create new content in namespace market \
+                       because it is being terminated";
+        scene.api.change(SHARD, |object| {
+            object["status"] = json!({ "conditions": [
+                { "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message },
+            ] });
+        });
+    };
+    let refused: Sign = |scene| scene.api.remove(SHARD);
+    for (sign, of) in [(pods, "pods"), (told, "told"), (refused, "refused")] {
+        let (scene, operator) = started(&json!({})).await;
+        scene.api.terminate_namespace();
+        scene.look(&operator).await.unwrap();
+        assert!(is_held(&scene), "nobody has said so yet");
+        sign(&scene);
+        scene.look(&operator).await.unwrap();
+        assert!(!is_held(&scene), "{of}");
+        scene.api.writes();
+        scene.api.remove_all("deployments");
+        scene.look(&operator).await.unwrap();
+        scene.pass(1_000);
+        scene.look(&operator).await.unwrap();
+        assert!(!is_held(&scene), "{of}");
+        assert_eq!(scene.api.writes(), [], "{of}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_became_invalid_is_let_go_with_its_namespace() {
+    let (scene, operator) = started(&json!({})).await;
+    scene.respec(&json!({ "intervals": ["7s"] }));
+    scene.settle(&operator).await;
+    assert!(is_held(&scene), "what it has is to be purged");
+    scene.api.terminate_namespace();
+    end_pod(&scene);
+    scene.look(&operator).await.unwrap();
+    assert!(!is_held(&scene));
+}
+
+/// All pods may go for another reason.
+#[tokio::test]
+async fn a_namespace_that_stays_is_asked_for_now_and_then() {
+    let (scene, operator) = started(&json!({})).await;
+    assert_eq!(scene.api.dry_runs(), 0);
+    end_pod(&scene);
+    for expect in [1, 0, 0] {
+        scene.look(&operator).await.unwrap();
+        assert_eq!(scene.api.dry_runs(), expect);
+    }
+    assert!(is_held(&scene));
+    scene.run_pod("crypto-shard-0-y", "marketdata", "10.0.0.2");
+    scene.pass(ASKED_FOR_S);
+    scene.look(&operator).await.unwrap();
+    assert_eq!(scene.api.dry_runs(), 0);
 }
 
 /// Nobody looked at it for longer than all of it may take: the time counts from the first look.
@@ -150,11 +229,117 @@ async fn what_is_not_seen_yet_goes_first() {
     scene.api.get("jobs", "crypto-purge");
 }
 
+/// It ran before somebody made it invalid.
 #[tokio::test]
-async fn one_that_became_invalid_is_let_go() {
+async fn one_that_became_invalid_is_purged_all_the_same() {
     let (scene, operator) = started(&json!({})).await;
-    scene.respec(&json!({ "sources": [] }));
+    scene.respec(&json!({ "sources": [], "intervals": ["7s"] }));
+    delete(&scene);
+    scene.look(&operator).await.unwrap();
+    assert!(scene.api.all("deployments").is_empty());
+    scene.api.remove(POD);
+    quiet(&scene, &operator).await;
+    scene.api.change(JOB, |job| {
+        job["status"] = json!({ "conditions": [{ "type": "Complete", "status": "True" }] });
+    });
+    scene.look(&operator).await.unwrap();
+    assert!(scene.feed().is_none());
+}
+
+#[tokio::test]
+async fn one_whose_nats_is_not_known_is_let_go() {
+    let (scene, operator) = started(&json!({})).await;
+    scene.respec(&json!({ "nats": { "urls": ["http://nats"] } }));
     delete(&scene);
     scene.look(&operator).await.unwrap();
     assert!(scene.feed().is_none());
+    assert!(scene.api.all("jobs").is_empty());
+}
+
+/// What is said of whether it is ready.
+fn said(scene: &Scene) -> (String, String) {
+    let conditions = scene.feed().unwrap().status.unwrap().conditions;
+    let mut ready = conditions.into_iter().filter(|one| one.type_ == "Ready");
+    let ready = ready.next().unwrap();
+    assert_eq!(ready.status, "False");
+    (ready.reason, ready.message)
+}
+
+/// How often something was said since it was asked last.
+fn times_said(scene: &Scene) -> usize {
+    let writes = scene.api.writes().into_iter();
+    writes
+        .filter(|write| write.path.ends_with("/status"))
+        .count()
+}
+
+#[tokio::test]
+async fn what_a_deletion_waits_for_is_said_once() {
+    let (scene, operator) = started(&json!({})).await;
+    scene.api.events();
+    delete(&scene);
+    scene.api.writes();
+    for expect in [1, 0, 0] {
+        scene.look(&operator).await.unwrap();
+        assert_eq!(times_said(&scene), expect);
+    }
+    let (reason, message) = said(&scene);
+    assert_eq!(reason, "Deleting");
+    assert!(
+        message.contains("waits for its market-data pods"),
+        "{message}"
+    );
+    let normal = ("Deleting".to_owned(), "Normal".to_owned());
+    assert_eq!(scene.api.events(), [normal]);
+    scene.api.remove(POD);
+    quiet(&scene, &operator).await;
+    assert!(said(&scene).1.contains("waits for its Job"));
+    assert_eq!(times_said(&scene), 1);
+    scene.look(&operator).await.unwrap();
+    assert_eq!(times_said(&scene), 0);
+    scene.api.change(JOB, |job| {
+        job["status"] = json!({ "conditions": [{ "type": "Complete", "status": "True" }] });
+    });
+    scene.look(&operator).await.unwrap();
+    assert!(scene.feed().is_none());
+    assert_eq!(times_said(&scene), 0, "there is nobody to say it of");
+}
+
+/// What the API server refuses is said, and it ends in time; also where nothing can be said.
+#[tokio::test]
+async fn a_purge_that_is_refused_is_told_of_and_holds_nothing() {
+    const QUOTA: &str = "exceeded quota: few, requested: count/jobs.batch=1";
+    for may_say in [true, false] {
+        let (scene, operator) = started(&json!({})).await;
+        let uid = scene.feed().unwrap().metadata.uid.unwrap();
+        delete(&scene);
+        scene.api.remove(POD);
+        scene.api.refuse("jobs/crypto-purge", Some(QUOTA));
+        if !may_say {
+            scene.api.refuse("crypto/status", Some("no rights"));
+        }
+        scene.look(&operator).await.unwrap();
+        scene.look(&operator).await.unwrap();
+        scene.pass(QUIET_S);
+        scene.api.writes();
+        scene.look(&operator).await.unwrap_err();
+        if may_say {
+            let (reason, message) = said(&scene);
+            assert_eq!(reason, "Deleting");
+            assert!(message.contains(QUOTA), "{message}");
+            assert_eq!(times_said(&scene), 1);
+            scene.look(&operator).await.unwrap_err();
+            assert_eq!(times_said(&scene), 0);
+        }
+        scene.pass(PATIENCE_S - QUIET_S - 1);
+        scene.look(&operator).await.unwrap_err();
+        // However long pauses have become, it is looked at when its time is over.
+        for _ in 0..10 {
+            let pause = operator.context().handle_failure(&uid);
+            assert!(pause <= Duration::from_secs(1), "{pause:?}");
+        }
+        scene.pass(1);
+        scene.look(&operator).await.unwrap();
+        assert!(scene.feed().is_none(), "{may_say}");
+    }
 }

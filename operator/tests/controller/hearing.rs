@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use operator::controller::ShardAnswer;
 use serde_json::json;
 use tokio::sync::Barrier;
 
-use super::scene::Scene;
+use super::scene::{Operator, Scene};
 
 const SYMBOLS: [&str; 4] = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT"];
 
@@ -78,22 +79,44 @@ async fn a_gateway_that_does_not_answer_is_left_alone_for_a_while() {
     assert_eq!(asked(&scene), ["10.0.0.2", "10.0.0.1"]);
 }
 
-/// A shard that is not wanted goes when the others are heard with what it had, and after a long time otherwise.
+/// What the pod of the second shard says that it has, and which assignment it has read.
+fn has(scene: &Scene, generation: u64, instruments: u64) {
+    let answer = ShardAnswer {
+        role: "active".to_owned(),
+        generation: Some(generation),
+        owned: Some(instruments),
+        leaving: Some(instruments),
+        ..ShardAnswer::default()
+    };
+    scene.pods.say(|says| {
+        says.shards.insert(SECOND.to_owned(), answer);
+    });
+}
+
+const SECOND: &str = "10.0.0.2";
+
+/// Two shards that run, of which shards that are not wanted go on for a while.
+async fn two_shards() -> (Scene, Operator) {
+    let mut scene = Scene::new(&json!({}));
+    scene.linger = (Duration::from_secs(30), Duration::from_secs(600));
+    let operator = scene.operator();
+    scene.run_pod("crypto-gateway-x", "gateway", "10.0.0.1");
+    scene.run_pod("crypto-shard-1-x", "marketdata", SECOND);
+    hear(&scene, |_| 7);
+    has(&scene, 1, 2);
+    scene.settle(&operator).await;
+    (scene, operator)
+}
+
+/// A shard that is not wanted goes when it has nothing left that others are to take, and after a long time otherwise.
 #[tokio::test]
 async fn a_shard_goes_when_others_have_taken_over_what_it_had() {
     for (taken_over, gone_after) in [(true, 30), (false, 600)] {
-        let mut scene = Scene::new(&json!({}));
-        scene.linger = (Duration::from_secs(30), Duration::from_secs(600));
-        let operator = scene.operator();
-        scene.run_pod("crypto-gateway-x", "gateway", "10.0.0.1");
-        hear(&scene, |_| 7);
-        scene.settle(&operator).await;
+        let (scene, operator) = two_shards().await;
         scene.respec(&json!({ "marketdata": { "shards": 1 } }));
         scene.settle(&operator).await;
         scene.settle_all_pods();
-        if taken_over {
-            hear(&scene, |_| 9);
-        }
+        has(&scene, 2, if taken_over { 0 } else { 1 });
         scene.settle(&operator).await;
         scene.pass(gone_after - 1);
         scene.settle(&operator).await;
@@ -101,5 +124,30 @@ async fn a_shard_goes_when_others_have_taken_over_what_it_had() {
         scene.pass(1);
         scene.settle(&operator).await;
         assert_eq!(scene.api.all("deployments").len(), 2, "{taken_over}");
+    }
+}
+
+/// Nothing of it is lost with an operator that ends: not where the feed shrinks while none runs, and not after it has written
+/// the assignment.
+#[tokio::test]
+async fn a_shard_goes_on_for_what_it_has_left_under_another_operator() {
+    for has_written in [false, true] {
+        let (scene, operator) = two_shards().await;
+        scene.respec(&json!({ "marketdata": { "shards": 1 } }));
+        if has_written {
+            scene.look(&operator).await.unwrap();
+        }
+        let next = scene.operator();
+        scene.settle(&next).await;
+        scene.settle_all_pods();
+        // It has not read yet that it goes, then it knows, and then it has nothing left.
+        for (generation, left, shards) in [(1, 0, 2), (2, 1, 2), (2, 0, 1)] {
+            has(&scene, generation, left);
+            scene.settle(&next).await;
+            scene.pass(60);
+            scene.settle(&next).await;
+            let deployments = scene.api.all("deployments").len();
+            assert_eq!(deployments, 1 + shards, "{generation} {left}");
+        }
     }
 }

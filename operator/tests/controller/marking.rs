@@ -26,6 +26,7 @@ fn answer(role: &str, claim: Option<u64>) -> ShardAnswer {
     ShardAnswer {
         role: role.to_owned(),
         claim,
+        ..ShardAnswer::default()
     }
 }
 

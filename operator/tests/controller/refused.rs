@@ -38,12 +38,24 @@ async fn what_is_refused_is_told_and_all_else_is_made() {
     assert_ne!(ready(&scene).0, "Refused");
 }
 
-/// Pods would wait for a file that there is not, and what runs by another one goes on.
+/// The assignment of which a pod was told.
+fn told(scene: &Scene, pod: &str) -> Option<String> {
+    let annotations = scene.api.get("pods", pod)["metadata"]["annotations"].clone();
+    let generation = &annotations["marketfeed.dev/assignment-generation"];
+    generation.as_str().map(str::to_owned)
+}
+
+/// Pods would wait for a file that there is not, and what runs by another one goes on. Pods that run are told of it when it is
+/// there, and not before.
 #[tokio::test]
 async fn where_the_assignment_is_refused_what_runs_goes_on() {
     let scene = Scene::new(&json!({}));
     let operator = scene.operator();
+    let pods = ["crypto-shard-0-x", "crypto-shard-1-x"];
+    scene.run_pod(pods[0], "marketdata", "10.0.0.1");
+    scene.run_pod(pods[1], "marketdata", "10.0.0.2");
     scene.settle(&operator).await;
+    assert_eq!(pods.map(|pod| told(&scene, pod).unwrap()), ["1", "1"]);
     scene
         .api
         .refuse("configmaps/crypto-assignment", Some("no more of them"));
@@ -53,6 +65,10 @@ async fn where_the_assignment_is_refused_what_runs_goes_on() {
     scene.look(&operator).await.unwrap_err();
     assert_eq!(scene.api.all("deployments"), before);
     assert_eq!(ready(&scene).0, "Refused");
+    assert_eq!(pods.map(|pod| told(&scene, pod).unwrap()), ["1", "1"]);
+    scene.api.refuse("configmaps/crypto-assignment", None);
+    scene.look(&operator).await.unwrap();
+    assert_eq!(pods.map(|pod| told(&scene, pod).unwrap()), ["2", "2"]);
 }
 
 #[tokio::test]
@@ -68,9 +84,6 @@ async fn a_pod_that_cannot_be_told_of_the_assignment_is_told_of() {
     let (reason, message) = ready(&scene);
     assert_eq!(reason, "Refused");
     assert!(message.contains("Pod crypto-shard-0-x"), "{message}");
-    let told = |pod: &str| {
-        let annotations = scene.api.get("pods", pod)["metadata"]["annotations"].clone();
-        !annotations["marketfeed.dev/assignment-generation"].is_null()
-    };
-    assert!(!told("crypto-shard-0-x") && told("crypto-shard-1-x"));
+    assert_eq!(told(&scene, "crypto-shard-0-x"), None);
+    assert!(told(&scene, "crypto-shard-1-x").is_some());
 }

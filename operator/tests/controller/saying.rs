@@ -240,3 +240,33 @@ async fn what_was_written_is_not_written_again_while_what_is_watched_is_behind()
         3
     );
 }
+
+/// What the API server says of pods that it refuses, which no pod can say. Each try of Kubernetes' is of another pod, and none
+/// is written.
+#[tokio::test]
+async fn pods_that_are_refused_are_told_of_once() {
+    let scene = Scene::new(&json!({}));
+    let operator = scene.operator();
+    scene.settle(&operator).await;
+    let refuse = |pod: &str| {
+        let message = format!(
+            "pods \"crypto-gateway-{pod}\" is forbidden: violates PodSecurity \"restricted\""
+        );
+        scene.api.change(
+            "/apis/apps/v1/namespaces/market/deployments/crypto-gateway",
+            |object| {
+                object["status"] = json!({ "conditions": [
+                    { "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message },
+                ] });
+            },
+        );
+    };
+    refuse("7d4b9c8f7d-6jgxv");
+    assert_eq!(scene.settle(&operator).await, 1);
+    let told = ready(&scene);
+    assert_eq!(told["reason"], "PodsRefused");
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("violates PodSecurity"), "{message}");
+    refuse("7d4b9c8f7d-zz2k8");
+    assert_eq!(scene.settle(&operator).await, 0);
+}

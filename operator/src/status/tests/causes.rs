@@ -2,11 +2,12 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use super::{first, observed, well};
+use crate::build::names::Component;
 use crate::status::{Observed, Trouble, Workload};
 
 fn pod(status: Value) -> Pod {
     serde_json::from_value(json!({
-        "metadata": { "name": "crypto-shard-0-x" },
+        "metadata": { "name": "crypto-shard-0-x", "labels": { "app.kubernetes.io/component": "marketdata" } },
         "spec": { "containers": [], "volumes": [{ "name": "nats", "secret": { "secretName": "publisher" } }] },
         "status": status,
     }))
@@ -53,11 +54,19 @@ fn why_pods_do_not_run() {
     check(
         container(
             backoff(),
-            ended(3, "a log line\nerror: stream X is of another owner\n"),
+            ended(3, "a log line\nerror: the user may not publish\n"),
         ),
         Some((
             "NatsRefused",
-            "ended with code 3: error: stream X is of another owner",
+            "ended with code 3: error: the user may not publish",
+        )),
+    );
+    let owned = "stream X belongs to \"a\", not to \"b\"; nothing was changed";
+    check(
+        container(backoff(), ended(3, &format!("error: {owned}"))),
+        Some((
+            "NatsRefused",
+            "nothing was changed; set nats.environment to another name, in a new MarketFeed",
         )),
     );
     check(
@@ -108,8 +117,9 @@ fn why_pods_do_not_run() {
 /// What keeps pods from running is the reason of what is bad for it.
 #[test]
 fn a_cause_that_is_known_is_the_reason() {
-    let trouble = |pod: &str, reason| Trouble {
-        pod: pod.to_owned(),
+    let trouble = |pod: &str, component, reason| Trouble {
+        whose: format!("pod {pod}"),
+        component: Some(component),
         reason,
         message: "cannot run".to_owned(),
     };
@@ -122,8 +132,12 @@ fn a_cause_that_is_known_is_the_reason() {
     };
     super::check(&first(&none), "Ready", ("False", "NoneReady"), "0 of 2");
     none.troubles = vec![
-        trouble("crypto-gateway-x", "FilesMissing"),
-        trouble("crypto-shard-0-x", "ImageUnavailable"),
+        trouble("crypto-gateway-x", Component::Gateway, "FilesMissing"),
+        trouble(
+            "crypto-shard-0-x",
+            Component::Marketdata,
+            "ImageUnavailable",
+        ),
     ];
     let message = "pod crypto-gateway-x cannot run";
     super::check(&first(&none), "Ready", ("False", "FilesMissing"), message);
@@ -136,6 +150,67 @@ fn a_cause_that_is_known_is_the_reason() {
     super::check(&status, "Ready", ("False", "ImageUnavailable"), message);
     super::check(&status, "GatewayAvailable", ("True", "AllReady"), "3 of 3");
     super::check(&status, "Progressing", ("True", "RollingOut"), message);
+}
+
+fn refused_pods(of: &str, component: &str, message: &str) -> Option<Trouble> {
+    let deployment = json!({
+        "metadata": { "name": of, "labels": { "app.kubernetes.io/component": component } },
+        "status": { "conditions": [
+            { "type": "Available", "status": "False" },
+            { "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message },
+        ] },
+    });
+    Trouble::of_deployment(&serde_json::from_value(deployment).unwrap())
+}
+
+/// There is no pod that could say why there is none.
+#[test]
+fn why_there_are_no_pods() {
+    let quota = |pod: &str| {
+        format!(
+            "pods \"{pod}\" is forbidden: exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3"
+        )
+    };
+    let shard = refused_pods(
+        "crypto-shard-1",
+        "marketdata",
+        &quota("crypto-shard-1-7d4b9c8f7d-6jgxv"),
+    );
+    let message = "Deployment crypto-shard-1 cannot have all its pods: forbidden: exceeded quota: few, requested: \
+                   pods=1, used: pods=3, limited: pods=3";
+    assert_eq!(shard.as_ref().unwrap().to_string(), message);
+    // The next try is of another pod, and says the same.
+    let again = refused_pods(
+        "crypto-shard-1",
+        "marketdata",
+        &quota("crypto-shard-1-7d4b9c8f7d-zz2k8"),
+    );
+    assert_eq!(again, shard);
+    let webhook = "admission webhook \"a.b\" denied the request: crypto-gateway-f-x has no team";
+    let gateway = refused_pods("crypto-gateway", "gateway", webhook).unwrap();
+    assert_eq!(
+        gateway.message,
+        "cannot have all its pods: admission webhook \"a.b\" denied the request: crypto-gateway-… has no team"
+    );
+    let mut silent = observed(|report| report.heard = None);
+    silent.troubles.extend(shard);
+    let status = first(&silent);
+    super::check(&status, "Ready", ("False", "PodsRefused"), message);
+    silent.gateway.ready = 0;
+    silent.report = None;
+    silent.troubles.push(gateway);
+    let status = first(&silent);
+    super::check(&status, "Ready", ("False", "PodsRefused"), "has no team");
+    // One that has all its pods, or too many, is refused none.
+    let without = |conditions: Value| {
+        let deployment = json!({ "metadata": {}, "status": { "conditions": conditions } });
+        Trouble::of_deployment(&serde_json::from_value(deployment).unwrap())
+    };
+    assert_eq!(without(json!([])), None);
+    for (status, reason) in [("False", "FailedCreate"), ("True", "FailedDelete")] {
+        let condition = json!({ "type": "ReplicaFailure", "status": status, "reason": reason });
+        assert_eq!(without(json!([condition])), None, "{status} {reason}");
+    }
 }
 
 #[test]

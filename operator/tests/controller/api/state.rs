@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) terminating: bool,
     /// Ends of paths whose changes are refused, and with which words.
     pub(super) refused: BTreeMap<String, String>,
+    /// Questions whether something could be made.
+    pub(super) dry_runs: usize,
     /// Whether it answers at all.
     pub(super) hangs: bool,
     /// Whether it may be asked what is there.
@@ -80,16 +82,27 @@ impl State {
         object: Value,
         manager: &str,
     ) -> (StatusCode, Value) {
+        if let Some(refusal) = self.may_create(path, &object) {
+            return refusal;
+        }
         let path = format!("{path}/{}", object["metadata"]["name"].as_str().unwrap());
-        if self.terminating {
-            return failure(StatusCode::FORBIDDEN, "Forbidden", "NamespaceTerminating");
-        }
-        if self.objects.contains_key(&path) {
-            return failure(StatusCode::CONFLICT, "AlreadyExists", "");
-        }
         let managers = self.managers.entry(path.clone()).or_default();
         managers.insert(manager.to_owned());
         (StatusCode::CREATED, self.store(&path, object))
+    }
+
+    /// Why an object is not made, if it is not.
+    pub(super) fn may_create(&self, path: &str, object: &Value) -> Option<(StatusCode, Value)> {
+        let path = format!("{path}/{}", object["metadata"]["name"].as_str().unwrap());
+        if self.terminating {
+            return Some(failure(
+                StatusCode::FORBIDDEN,
+                "Forbidden",
+                "NamespaceTerminating",
+            ));
+        }
+        let is_there = self.objects.contains_key(&path);
+        is_there.then(|| failure(StatusCode::CONFLICT, "AlreadyExists", ""))
     }
 
     pub(super) fn replace(&mut self, path: &str, object: Value) -> (StatusCode, Value) {
