@@ -296,7 +296,8 @@ async fn reached(client: &Client, namespace: &str, step: Step) {
     if step != Step::Shrunk {
         return;
     }
-    wait::until("the end of shards", HELD_WITHIN, async || {
+    let what = format!("the end of shards in {namespace}");
+    wait::until(&what, HELD_WITHIN, async || {
         let left = parts(client, namespace, FEED).await.into_keys();
         let left: Vec<String> = left.filter(|part| part.contains("-shard-")).collect();
         let stays = |part: &String| part.ends_with("-shard-0");
