@@ -1,9 +1,10 @@
 //! The command line of `marketfeed-operator`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use runtime::args::{AdminArgs, LogArgs};
+use runtime::args::{AdminArgs, LogArgs, duration};
 
 use crate::build::Release;
 use crate::controller::Where;
@@ -164,6 +165,10 @@ pub struct RunArgs {
     /// Where feeds are looked after.
     #[command(flatten)]
     pub place: PlaceArgs,
+
+    /// How long a shard that is not wanted any more goes on, whether or not others are heard: for tests, in which nobody would be
+    #[arg(long, value_name = "DURATION", hide = true, value_parser = duration)]
+    pub shard_linger: Option<Duration>,
 
     /// What it knows of itself.
     #[command(flatten)]

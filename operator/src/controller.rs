@@ -100,9 +100,20 @@ const GATHERED_FOR: Duration = Duration::from_millis(500);
 const AT_A_TIME: u16 = 32;
 
 /// Looks after feeds until it is dropped. Streams that it watches by are the only tasks' work: it spawns nothing.
-pub async fn run(client: Client, place: Where, release: Release, metrics: Metrics, instance: &str) {
+/// Shards that are not wanted any more go on for `shard_linger`, if there is one, and else as long as they should.
+pub async fn run(
+    client: Client,
+    place: Where,
+    release: Release,
+    metrics: Metrics,
+    instance: &str,
+    shard_linger: Option<Duration>,
+) {
     let (stores, watched) = stores::watch(&client, &place);
-    let context = Context::new(client.clone(), release, stores, Arc::new(HttpAsk));
+    let mut context = Context::new(client.clone(), release, stores, Arc::new(HttpAsk));
+    if let Some(time) = shard_linger {
+        context = context.with_linger(time, time);
+    }
     let context = Arc::new(context.with_metrics(metrics).with_instance(instance));
     let feeds: Api<DeserializeGuard<MarketFeed>> = place.api(client);
     let controller = Controller::new(feeds, place.watched()).with_config(

@@ -32,6 +32,7 @@ pub(crate) fn main(args: RunArgs) -> ExitCode {
 async fn serve(args: RunArgs) -> ExitCode {
     let RunArgs {
         place,
+        shard_linger,
         release,
         admin,
         log: _,
@@ -69,7 +70,7 @@ async fn serve(args: RunArgs) -> ExitCode {
         // When nobody says so any more, the process ends.
         if led.wait_for(|leads| *leads).await.is_ok() {
             metrics.handle_leads(true);
-            controller::run(client, place, release, metrics, &instance).await;
+            controller::run(client, place, release, metrics, &instance, shard_linger).await;
         }
     });
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "waiting for the lease");

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use cluster::wait::{self, PATIENCE};
 
 use super::Measured;
-use super::feed::Feed;
+use super::feed::{Feed, UNTOUCHED_MAX};
 use super::place::Place;
 
 /// Closes of one second each: a minute.
@@ -30,7 +30,8 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
         .client
         .wait_for_closes(&feed.topics, since, CLOSES, CLOSES_MAX)
         .await;
-    let gap = feed.gap_since(since);
+    // It is still away: they came in that time, and one after the other.
+    let late = feed.late_since(since, UNTOUCHED_MAX);
     let was_away = !answers(place).await?;
     // Whatever came of it: the next scenario needs it.
     place.cluster.restart("kube-apiserver").await?;
@@ -39,15 +40,17 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
     })
     .await?;
     came?;
+    let late = late?;
     ensure!(was_away, "the API server was there all the time");
     // What is said of the feed is from before: the operator has to do something now.
     feed.is_looked_after().await?;
     feed.settle().await?;
     feed.closes(2, PATIENCE).await?;
     feed.same_pods(place, &before).await?;
+    let all = feed.late_since(since, UNTOUCHED_MAX)?;
     Ok(vec![
         format!(
-            "{CLOSES} closes of every topic meanwhile; {gap}; {} pods stayed",
+            "{CLOSES} closes of every topic meanwhile; {late}; after it too: {all}; {} pods stayed",
             before.len()
         ),
         feed.check()?,

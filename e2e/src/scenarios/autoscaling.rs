@@ -2,15 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use cluster::wait::{self, PATIENCE};
 use cluster::{Checker, Persistence};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Measured;
-use super::feed::{Feed, Wanted};
+use super::feed::{Feed, HANDOVER_MAX, Wanted};
 use super::place::{Place, none, secs};
 use super::pods::Pod;
+
+/// The use of its CPU that a gateway is to have, in percent of what it requests.
+const TARGET: u64 = 60;
+
+/// Samples by which the start is over.
+const QUIET_SAMPLES: usize = 2;
 
 /// Clients that are more than one gateway is to bear.
 const CLIENTS: usize = 150;
@@ -27,17 +33,19 @@ pub(super) async fn run(place: &mut Place) -> Measured {
         "aggregation": { "updateInterval": "100ms" },
         "marketdata": { "shards": 1, "standbys": 0 },
         "gateway": {
-            "autoscaling": { "minReplicas": 1, "maxReplicas": 3, "cpuUtilization": 60 },
+            "autoscaling": { "minReplicas": 1, "maxReplicas": 3, "cpuUtilization": TARGET },
             "resources": { "requests": { "cpu": "50m", "memory": "64Mi" } },
             "drain": { "duration": "5s" },
         },
     }));
     let (feed, _) = Feed::create(place, wanted).await?;
     feed.wait_for("ScalingActive", "True", UP_MAX).await?;
-    // What the start itself cost may have made them more.
+    // What the start itself cost may have made them more, and must not be what does later.
     gateways(place, &feed, DOWN_MAX, |gateways| gateways == 1).await?;
+    let idle = quiet(place, &feed).await?;
     feed.settle().await?;
     let before = feed.pods(place).await?;
+    let since = feed.client.now();
     let started = Instant::now();
     let texts: Vec<String> = feed.topics.iter().map(ToString::to_string).collect();
     let crowd: Vec<Checker> = (0..CLIENTS)
@@ -46,7 +54,7 @@ pub(super) async fn run(place: &mut Place) -> Measured {
             Checker::start(name, feed.way.address, texts.clone(), Persistence::Returns)
         })
         .collect();
-    gateways(place, &feed, UP_MAX, |gateways| gateways > 1).await?;
+    let busy = scaled_up(place, &feed).await?;
     let up = secs(started);
     let serves = another_serves(place, &feed, &before).await?;
     for client in &crowd {
@@ -57,14 +65,87 @@ pub(super) async fn run(place: &mut Place) -> Measured {
     gateways(place, &feed, DOWN_MAX, |gateways| gateways == 1).await?;
     let down = secs(started);
     feed.closes(2, PATIENCE).await?;
+    let late = feed.late_since(since, HANDOVER_MAX)?;
     let told = feed.check()?;
     feed.delete().await?;
     Ok(vec![
         format!(
-            "{CLIENTS} clients: more gateways after {up}, {serves} serves; without them one again after {down}"
+            "{CLIENTS} clients: from {idle} % to {busy} % of the CPU, of which {TARGET} % are the target; more gateways after {up}, \
+             {serves} serves; without them one again after {down}"
         ),
+        late,
         told,
     ])
+}
+
+/// Waits until the autoscaler has seen less than its target in several measurements, one after the other; what it saw last, in
+/// percent.
+async fn quiet(place: &Place, feed: &Feed) -> Result<u64> {
+    // By their times; one that is above begins them anew.
+    let mut samples: Vec<String> = Vec::new();
+    wait::until("gateways that are idle", UP_MAX, async || {
+        let utilization = utilization(&autoscaler(place, feed).await?);
+        let measured = measured_at(place, feed).await?;
+        let (Some(utilization), Some(measured)) = (utilization, measured) else {
+            return Ok(None);
+        };
+        if utilization >= TARGET {
+            samples.clear();
+        } else if samples.last() != Some(&measured) {
+            samples.push(measured);
+        }
+        Ok((samples.len() >= QUIET_SAMPLES).then_some(utilization))
+    })
+    .await
+}
+
+/// Waits until the autoscaler wants more than one; what it saw then, in percent, is above its target.
+async fn scaled_up(place: &Place, feed: &Feed) -> Result<u64> {
+    let what = "an autoscaler that wants more gateways";
+    let found = wait::until(what, UP_MAX, async || {
+        let autoscaler = autoscaler(place, feed).await?;
+        let wanted = autoscaler["status"]["desiredReplicas"].as_u64();
+        Ok((wanted > Some(1)).then_some(autoscaler))
+    })
+    .await?;
+    // Both are of one look of it.
+    let seen = utilization(&found).unwrap_or(0);
+    ensure!(
+        seen > TARGET,
+        "gateways became more by {seen} % of their CPU: {}",
+        found["status"]
+    );
+    gateways(place, feed, UP_MAX, |gateways| gateways > 1).await?;
+    Ok(seen)
+}
+
+/// The autoscaler of a feed's gateways.
+pub(super) async fn autoscaler(place: &Place, feed: &Feed) -> Result<Value> {
+    let name = format!("{}-gateway", feed.name);
+    let kind = "horizontalpodautoscaler";
+    let get = ["get", kind, &name, "-n", &feed.namespace];
+    place.kubectl().json(get).await
+}
+
+/// What an autoscaler saw of the CPU last, in percent.
+fn utilization(autoscaler: &Value) -> Option<u64> {
+    let current = autoscaler["status"]["currentMetrics"].as_array()?;
+    let mut cpu = current
+        .iter()
+        .filter(|metric| metric["resource"]["name"] == "cpu");
+    cpu.next()?["resource"]["current"]["averageUtilization"].as_u64()
+}
+
+/// When the CPU of a gateway was measured last.
+async fn measured_at(place: &Place, feed: &Feed) -> Result<Option<String>> {
+    let path = format!(
+        "/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods?labelSelector=app.kubernetes.io/component%3Dgateway",
+        feed.namespace
+    );
+    let said = place.kubectl().try_run(["get", "--raw", &path]).await?;
+    let pods: Value = serde_json::from_str(&said.out).unwrap_or_default();
+    let at = pods["items"][0]["timestamp"].as_str();
+    Ok(at.map(str::to_owned))
 }
 
 /// Waits for a gateway that there was not before, until a client of its own has had closes of it; its name.

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use cluster::wait::{self, PATIENCE};
 
 use super::Measured;
-use super::feed::{Feed, SETTLE_MAX};
+use super::feed::{Feed, HANDOVER_MAX, SETTLE_MAX};
 use super::place::Place;
 use super::pods::Pod;
 
@@ -39,15 +39,15 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
         "the connection ended otherwise: {last}"
     );
     feed.closes(2, PATIENCE).await?;
-    let gap = feed.gap_since(since);
     let next = gateway_of_client(place, feed).await?;
     ensure!(next.uid != first.uid, "it is on {} again", next.name);
     feed.settle().await?;
-    Ok(vec![format!("ended with {last:?}; {gap}"), feed.check()?])
+    let late = feed.late_since(since, HANDOVER_MAX)?;
+    Ok(vec![format!("ended with {last:?}; {late}"), feed.check()?])
 }
 
 /// The gateway that has a WebSocket, one that is going too: there is one client. While it changes there may be two for a moment.
-async fn gateway_of_client(place: &Place, feed: &Feed) -> Result<Pod> {
+pub(super) async fn gateway_of_client(place: &Place, feed: &Feed) -> Result<Pod> {
     wait::until("the client's gateway", PATIENCE, async || {
         let mut found = Vec::new();
         for pod in feed.pods(place).await? {

@@ -18,10 +18,15 @@ use crate::{Forward, Kubectl};
 /// When nothing of it is on its way to be otherwise.
 mod settled;
 
+/// How late its closes may be.
+mod lateness;
+
+pub(crate) use lateness::{CRASH_MAX, ELECTION_MAX, HANDOVER_MAX, UNTOUCHED_MAX};
+
 /// How long a change may take until all pods are as they should be: gateways drain half a minute each.
 pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(300);
 
-/// How long closes may be away when something breaks: a lease of 8 s, and a pod that is started anew.
+/// How long closes are waited for when something breaks. How late they may be then is another question: `lateness`.
 pub(crate) const GAP_MAX: Duration = Duration::from_secs(60);
 
 /// A feed as it is to be.
@@ -249,17 +254,6 @@ impl Feed {
             "{count} closes at the client in order, {} subscriptions",
             self.client.subscriptions()
         ))
-    }
-
-    /// The longest that closes of any topic were waited for since then.
-    pub(crate) fn gap_since(&self, since: Duration) -> String {
-        let longest = self.client.look(|ledger| {
-            let waits = self.topics.iter();
-            let waits = waits.filter_map(|topic| ledger.waited_since(topic, since));
-            waits.map(|(waited, _)| waited).max()
-        });
-        let longest = longest.unwrap_or_default();
-        format!("closes late by {:.1} s at most", longest.as_secs_f64())
     }
 
     /// Deletes it and waits until it is gone; how long that took.

@@ -1,12 +1,15 @@
 //! The pod that publishes a shard is killed.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use cluster::wait::{self, PATIENCE};
 
 use super::Measured;
-use super::feed::{Feed, GAP_MAX};
+use super::feed::{CRASH_MAX, Feed, GAP_MAX, HANDOVER_MAX};
 use super::place::Place;
 use super::pods::Pod;
+use super::process;
 
 pub(super) async fn run(place: &mut Place) -> Measured {
     let feed = place.take_feed().await?;
@@ -18,16 +21,16 @@ pub(super) async fn run(place: &mut Place) -> Measured {
 async fn on(place: &Place, feed: &Feed) -> Measured {
     let owner = owner_of(place, feed, 0).await?;
     let since = feed.client.now();
-    let how = kill(place, feed, &owner).await?;
+    let (how, bound) = end(place, feed, &owner).await?;
     feed.closes(3, GAP_MAX).await?;
-    let gap = feed.gap_since(since);
     let next = owner_of(place, feed, 0).await?;
     ensure!(next.uid != owner.uid, "{} publishes again", owner.name);
     feed.sees_changed(&owner).await?;
     feed.settle().await?;
     feed.closes(2, PATIENCE).await?;
+    let late = feed.late_since(since, bound)?;
     Ok(vec![
-        format!("{} {how}; {} went on; {gap}", owner.name, next.name),
+        format!("{} {how}; {} went on; {late}", owner.name, next.name),
         feed.check()?,
     ])
 }
@@ -55,14 +58,20 @@ pub(super) async fn owner_of(place: &Place, feed: &Feed, shard: u32) -> Result<P
     .await
 }
 
-/// kill -9 of its process where its node can be reached, else its removal without a wait; what was done.
-async fn kill(place: &Place, feed: &Feed, pod: &Pod) -> Result<&'static str> {
+/// kill -9 of its process where its node can be reached, else a stop in order; what was done, and how late closes may be then.
+async fn end(place: &Place, feed: &Feed, pod: &Pod) -> Result<(&'static str, Duration)> {
     if !place.cluster.is_own() {
-        let delete = ["delete", "pod", &pod.name, "-n", &feed.namespace];
-        let now = ["--grace-period=0", "--force"];
-        place.kubectl().run(delete.into_iter().chain(now)).await?;
-        return Ok("was removed by force");
+        remove(place, &feed.namespace, pod).await?;
+        let how = "was stopped in order, as its process cannot be killed from here";
+        return Ok((how, HANDOVER_MAX));
     }
-    super::process::kill(&pod.uid).with_context(|| format!("cannot kill {}", pod.name))?;
-    Ok("was killed with -9")
+    let killed = process::kill(&pod.uid, process::OURS);
+    killed.with_context(|| format!("cannot kill {}", pod.name))?;
+    Ok(("was killed with -9", CRASH_MAX))
+}
+
+/// Asks for its end and waits for nothing. Without a grace the kubelet would give it one all the same.
+pub(super) async fn remove(place: &Place, namespace: &str, pod: &Pod) -> Result<()> {
+    let delete = ["delete", "pod", &pod.name, "-n", namespace, "--wait=false"];
+    place.kubectl().run(delete).await.map(drop)
 }

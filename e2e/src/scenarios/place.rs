@@ -148,7 +148,7 @@ impl Place {
             // A second release looks after that one.
             (
                 "operator.exceptNamespaces".to_owned(),
-                format!("{{{}}}", super::second::NAMESPACE),
+                format!("{{{}}}", super::second::WATCHED),
             ),
         ]);
         if self.cluster.is_own() {

@@ -9,7 +9,7 @@ use wire::Assignment;
 use wire::assignment::Difference;
 
 use super::Measured;
-use super::feed::{Feed, SETTLE_MAX};
+use super::feed::{Feed, HANDOVER_MAX, SETTLE_MAX};
 use super::place::{Place, none, secs};
 use super::pods;
 
@@ -27,6 +27,7 @@ pub(super) async fn run(place: &mut Place) -> Measured {
 async fn on(place: &Place, feed: &Feed) -> Measured {
     let before = feed.pods(place).await?;
     let few = feed.assignment().await?;
+    let since = feed.client.now();
 
     let started = Instant::now();
     let (many, out) = reshard(feed, &few, MANY).await?;
@@ -55,9 +56,10 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
     feed.settle().await?;
     feed.closes(2, PATIENCE).await?;
     let fewer = secs(started);
+    let late = feed.late_since(since, HANDOVER_MAX)?;
     Ok(vec![
         format!(
-            "{FEW} to {MANY} shards {more}, {} moved; back {fewer}, {} moved",
+            "{FEW} to {MANY} shards {more}, {} moved; back {fewer}, {} moved; {late}",
             out.moved.len(),
             back.moved.len()
         ),

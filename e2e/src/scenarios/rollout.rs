@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use cluster::wait::PATIENCE;
 use serde_json::json;
 
-use super::feed::Feed;
+use super::feed::{Feed, HANDOVER_MAX};
 use super::place::{Place, secs};
 use super::{Measured, socket};
 
@@ -28,6 +28,7 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
     let topic = feed.topics.first().context("no topic")?.to_string();
     ensure!(!socket::bar(feed.way.address, &topic).await?.contains(MARK));
 
+    let since = feed.client.now();
     let started = Instant::now();
     runs(place, feed, Some(&later), &later).await?;
     let there = secs(started);
@@ -40,8 +41,9 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
     let back = secs(started);
     let bar = socket::bar(feed.way.address, &topic).await?;
     ensure!(!bar.contains(MARK), "it is not this release: {bar}");
+    let late = feed.late_since(since, HANDOVER_MAX)?;
     Ok(vec![
-        format!("rolled out {there}, back {back}"),
+        format!("rolled out {there}, back {back}; {late}"),
         format!("half way: {told}"),
         feed.check()?,
     ])

@@ -1,19 +1,30 @@
-//! A second release, of one namespace, beside the first; and one of its three NATS servers is lost.
+//! A second release, of one namespace that is not its own, beside the first; and one of its three NATS servers is lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use cluster::wait::{self, PATIENCE};
 use serde_json::{Value, json};
 
 use super::Measured;
-use super::feed::{Feed, GAP_MAX, Wanted};
-use super::place::{MARKET, Nats, Place};
-use super::pods;
+use super::feed::{ELECTION_MAX, Feed, GAP_MAX, UNTOUCHED_MAX, Wanted};
+use super::place::{MARKET, Nats, Place, secs};
+use super::pods::{self, Pod};
+use super::process;
+use super::tidy::make_namespace;
 
-/// Its name and its namespace, which it looks after.
+/// Its name, and where it is.
 pub(super) const SECOND: &str = "second";
 pub(super) const NAMESPACE: &str = "e2e-second";
+
+/// The namespace that it looks after.
+pub(super) const WATCHED: &str = "e2e-watched";
+
+/// How long that may take to go: pods have half a minute, gateways 50 s.
+const GONE_MAX: Duration = Duration::from_secs(120);
+
+/// What an operator keeps a feed by, so that its streams go with it.
+const FINALIZER: &str = "marketfeed.dev/purge";
 
 /// How long a server may take to be ready again.
 const SERVER_MAX: Duration = Duration::from_secs(120);
@@ -26,9 +37,11 @@ pub(super) fn nats() -> Nats {
 /// Installed where it is not.
 pub(super) async fn install(place: &mut Place) -> Result<()> {
     place.install().await?;
+    // Its rights are in there.
+    make_namespace(place.kubectl(), WATCHED).await?;
     let mut values = place.values();
     let mut value = |name: &str, value: &str| values.push((name.to_owned(), value.to_owned()));
-    value("operator.watchNamespace", NAMESPACE);
+    value("operator.watchNamespace", WATCHED);
     value("crds.enabled", "false");
     value("nats.enabled", "true");
     value("nats.replicas", "3");
@@ -40,7 +53,7 @@ pub(super) async fn install(place: &mut Place) -> Result<()> {
 
 /// A spec by which a feed is on its NATS and at its simulator.
 pub(super) fn spec(place: &Place) -> Result<Value> {
-    let object = Wanted::new(NAMESPACE).object(place)?;
+    let object = Wanted::new(WATCHED).object(place)?;
     let simulator = super::place::full_name(SECOND, "exchange-sim");
     let mut sources = object["spec"]["sources"].clone();
     for source in sources.as_array_mut().into_iter().flatten() {
@@ -56,27 +69,24 @@ pub(super) fn spec(place: &Place) -> Result<Value> {
     }))
 }
 
-/// Its own operator alone looks after its feed.
+/// Its own operator alone looks after its feed, and the namespace with the feed in it can be deleted.
 pub(super) async fn beside(place: &mut Place) -> Measured {
     install(place).await?;
     let first = place.take_feed().await?;
+    let since = first.client.now();
     let audit = place.cluster.audit().context("there is no audit log")?;
     let mark = audit.mark()?;
-    let wanted = Wanted::new(NAMESPACE).with(&spec(place)?);
+    let wanted = Wanted::new(WATCHED).with(&spec(place)?);
     let (feed, _) = Feed::create(place, wanted).await?;
     feed.settle().await?;
     feed.closes(2, PATIENCE).await?;
-    let mut writers: Vec<String> = Vec::new();
-    for entry in audit.since(mark)? {
-        let is_operator = entry.user.ends_with("-operator");
-        if entry.is_write()
-            && entry.namespace == NAMESPACE
-            && is_operator
-            && entry.resource != "leases"
-        {
-            writers.push(entry.user);
-        }
-    }
+    let mut writers: Vec<String> = audit
+        .since(mark)?
+        .into_iter()
+        .filter(|entry| entry.is_write() && entry.namespace == WATCHED)
+        .map(|entry| entry.user)
+        .filter(|user| user.ends_with("-operator"))
+        .collect();
     writers.sort();
     writers.dedup();
     let own = format!(
@@ -84,70 +94,80 @@ pub(super) async fn beside(place: &mut Place) -> Measured {
         super::place::full_name(SECOND, "operator")
     );
     ensure!(writers == [own], "its feed was written by {writers:?}");
+    let told = feed.check()?;
+    let gone = namespace_goes(place).await?;
     first.closes(2, PATIENCE).await?;
-    let told = first.check()?;
-    place.put_back(first);
+    let late = first.late_since(since, UNTOUCHED_MAX)?;
     let measured = vec![
-        format!(
-            "only its own operator wrote in its namespace; {}",
-            feed.check()?
-        ),
-        format!("the first release's feed: {told}"),
+        format!("only its own operator wrote in the namespace that it looks after; {told}"),
+        format!("that namespace was gone {gone} after its deletion"),
+        format!("the first release's feed: {late}; {}", first.check()?),
     ];
-    feed.delete().await?;
+    place.put_back(first);
     Ok(measured)
 }
 
-/// The server that leads the closes is removed by force.
+/// The namespace that it looks after goes with a feed in it, and with the rights by which it lets go of the feed.
+async fn namespace_goes(place: &Place) -> Result<String> {
+    let started = Instant::now();
+    let delete = ["delete", "namespace", WATCHED, "--wait=false"];
+    place.kubectl().run(delete).await?;
+    let mut kept = String::new();
+    let gone = wait::until("the end of the namespace", GONE_MAX, async || {
+        let path = "jsonpath={range .status.conditions[?(@.status==\"True\")]}{.message} {end}";
+        let get = ["get", "namespace", WATCHED, "-o", path];
+        let said = place.kubectl().try_run(get).await?;
+        kept = said.out;
+        Ok((!said.ok).then_some(()))
+    })
+    .await;
+    gone.with_context(|| format!("{WATCHED}, which a release in {NAMESPACE} looks after: {kept}"))?;
+    Ok(secs(started))
+}
+
+/// The process of the server that leads the closes is killed: its pod's removal, by force too, would let it hand over what it leads.
 pub(super) async fn nats_lost(place: &mut Place) -> Measured {
     install(place).await?;
-    let wanted = Wanted::new(NAMESPACE).with(&spec(place)?);
+    // Looked after by the first release: of a feed that went with its namespace, streams are left under that one's name.
+    let wanted = Wanted::new("e2e-lost").with(&spec(place)?);
     let (feed, _) = Feed::create(place, wanted).await?;
     let before = feed.pods(place).await?;
-    let since = feed.client.now();
     let lost = leader(place, &feed).await?;
-    let uid = uid(place, &lost).await?;
-    let delete = ["delete", "pod", &lost, "-n", NAMESPACE];
-    let now = ["--grace-period=0", "--force"];
-    place.kubectl().run(delete.into_iter().chain(now)).await?;
+    let server = server(place, &lost).await?;
+    let since = feed.client.now();
+    process::kill(&server.uid, process::NATS).with_context(|| format!("cannot kill {lost}"))?;
     feed.closes(5, GAP_MAX).await?;
-    let gap = feed.gap_since(since);
-    comes_again(place, &lost, &uid).await?;
+    comes_again(place, &server).await?;
     // All copies of the closes are there again.
     let leads = leader(place, &feed).await?;
     feed.settle().await?;
     feed.closes(3, PATIENCE).await?;
     feed.same_pods(place, &before).await?;
+    let late = feed.late_since(since, ELECTION_MAX)?;
     let told = feed.check()?;
     feed.delete().await?;
     Ok(vec![
-        format!("{lost}, which led, was lost; {gap}; then {leads} led"),
+        format!("{lost}, which led, was killed with -9; {late}; then {leads} led"),
         told,
     ])
 }
 
-/// The server's pod is another one of the same name, and ready.
-async fn comes_again(place: &Place, pod: &str, before: &str) -> Result<()> {
-    wait::until("another pod of the server", SERVER_MAX, async || {
-        let get = ["get", "pod", pod, "-n", NAMESPACE, "--ignore-not-found"];
-        let list = place.kubectl().run(get.into_iter().chain(["-o", "json"]));
-        let list = list.await?;
-        if list.trim().is_empty() {
-            return Ok(None);
-        }
-        let list = json!({ "items": [serde_json::from_str::<Value>(&list)?] });
-        let mut now = pods::read(&list).into_iter();
-        Ok(now
-            .any(|now| now.uid != before && now.is_ready)
-            .then_some(()))
+/// The server's container is another one, and ready.
+async fn comes_again(place: &Place, before: &Pod) -> Result<()> {
+    wait::until("the server again", SERVER_MAX, async || {
+        let now = server(place, &before.name).await?;
+        let is_another = now.uid == before.uid && now.restarts > before.restarts;
+        Ok((is_another && now.is_ready).then_some(()))
     })
     .await
 }
 
-async fn uid(place: &Place, pod: &str) -> Result<String> {
-    let path = "jsonpath={.metadata.uid}";
-    let get = ["get", "pod", pod, "-n", NAMESPACE, "-o", path];
-    place.kubectl().run(get).await
+/// The pod of a server.
+async fn server(place: &Place, pod: &str) -> Result<Pod> {
+    let item = place.kubectl().json(["get", "pod", pod, "-n", NAMESPACE]);
+    let list = json!({ "items": [item.await?] });
+    let pod = pods::read(&list).into_iter().next();
+    pod.with_context(|| format!("{list} is no pod"))
 }
 
 /// The pod of the server that leads the stream of closes.
@@ -180,22 +200,48 @@ pub(super) async fn reinstall(place: &mut Place) -> Measured {
     let wanted = Wanted::new("e2e-apart").with(&spec(place)?);
     let (feed, _) = Feed::create(place, wanted).await?;
     let before = feed.pods(place).await?;
+    let since = feed.client.now();
     place.uninstall().await?;
-    let object = feed.object().await?;
-    if object["metadata"]["finalizers"]
-        .as_array()
-        .is_some_and(|all| !all.is_empty())
-    {
-        bail!("it left {}", object["metadata"]["finalizers"]);
-    }
+    let left = finalizers(&feed).await?;
+    ensure!(left.is_empty(), "it left {left:?}");
     feed.closes(5, PATIENCE).await?;
     feed.same_pods(place, &before).await?;
     place.install().await?;
     feed.settle().await?;
     feed.is_looked_after().await?;
     feed.closes(3, PATIENCE).await?;
+    wait::until("its finalizer", PATIENCE, async || {
+        let all = finalizers(&feed).await?;
+        Ok(all.iter().any(|held| held == FINALIZER).then_some(()))
+    })
+    .await?;
     feed.same_pods(place, &before).await?;
+    let late = feed.late_since(since, UNTOUCHED_MAX)?;
     let told = feed.check()?;
+    let part = format!("MF_{}-{}_", feed.namespace, feed.name);
+    let streams = place.streams(&nats(), &part).await?;
+    ensure!(streams.len() == 3, "its streams are {streams:?}");
     feed.delete().await?;
-    Ok(vec![format!("{} pods stayed; {told}", before.len())])
+    // Each server hears of it by itself.
+    wait::until("the end of its streams", PATIENCE, async || {
+        let left = place.streams(&nats(), &part).await?;
+        Ok(left.is_empty().then_some(()))
+    })
+    .await?;
+    Ok(vec![format!(
+        "{} pods stayed, {late}; then gone with {} streams; {told}",
+        before.len(),
+        streams.len()
+    )])
+}
+
+/// What a feed is kept by.
+async fn finalizers(feed: &Feed) -> Result<Vec<String>> {
+    let object = feed.object().await?;
+    let all = object["metadata"]["finalizers"].as_array();
+    let names = all
+        .into_iter()
+        .flatten()
+        .filter_map(|name| name.as_str().map(str::to_owned));
+    Ok(names.collect())
 }

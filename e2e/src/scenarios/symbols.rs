@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use wire::Topic;
 
 use super::Measured;
-use super::feed::Feed;
+use super::feed::{Feed, UNTOUCHED_MAX};
 use super::place::{Place, none, secs};
 
 /// One that the simulator has and the example does not carry.
@@ -40,6 +40,7 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
     let assigned = feed.assignment().await?;
     let topic: Topic = format!("kline:1s:{SYMBOL}").parse()?;
 
+    let since = feed.client.now();
     let started = Instant::now();
     feed.change(&sources(&object, true)).await?;
     let (with, difference) = feed.assignment_after(&assigned).await?;
@@ -78,9 +79,10 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
     );
     none("the newcomer was told wrong", &newcomer.violations())?;
     feed.same_pods(place, &before).await?;
+    let late = feed.late_since(since, UNTOUCHED_MAX)?;
     Ok(vec![
         format!(
-            "apply to a closed bar of a new symbol {added}; {} pods stayed",
+            "apply to a closed bar of a new symbol {added}; {late}; {} pods stayed",
             before.len()
         ),
         feed.check()?,

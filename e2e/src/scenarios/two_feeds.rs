@@ -5,7 +5,7 @@ use cluster::wait::PATIENCE;
 use serde_json::json;
 
 use super::Measured;
-use super::feed::{Feed, Wanted};
+use super::feed::{Feed, UNTOUCHED_MAX, Wanted};
 use super::place::{Nats, Place};
 
 pub(super) async fn run(place: &mut Place) -> Measured {
@@ -19,6 +19,7 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
     let nats = Nats::first();
     let ours = streams(place, &nats, feed).await?;
     let before = feed.pods(place).await?;
+    let since = feed.client.now();
     // One symbol that the other has too, and one that it has not.
     let object = feed.object().await?;
     let endpoints = &object["spec"]["sources"][0]["endpoints"];
@@ -49,7 +50,12 @@ async fn on(place: &Place, feed: &Feed) -> Measured {
     );
     feed.closes(3, PATIENCE).await?;
     feed.same_pods(place, &before).await?;
-    Ok(vec![format!("the other: {told}"), feed.check()?])
+    let late = feed.late_since(since, UNTOUCHED_MAX)?;
+    Ok(vec![
+        format!("while another came and went: {late}"),
+        format!("the other: {told}"),
+        feed.check()?,
+    ])
 }
 
 async fn streams(place: &Place, nats: &Nats, feed: &Feed) -> Result<Vec<String>> {

@@ -28,6 +28,8 @@ struct State {
     client: Client,
     /// Writes that were answered, as `PATCH <path>`; Leases are left out.
     written: Mutex<Vec<String>>,
+    /// Writes that were not answered yet.
+    on_the_way: AtomicUsize,
     /// The number of the last write that is let through.
     last: AtomicUsize,
     /// Whether it was reached: nothing gets through then.
@@ -41,6 +43,7 @@ impl Gate {
         let state = Arc::new(State {
             client,
             written: Mutex::default(),
+            on_the_way: AtomicUsize::new(0),
             last: AtomicUsize::new(usize::MAX),
             held: watch::Sender::new(false),
         });
@@ -72,6 +75,11 @@ impl Gate {
         self.state.written.lock().unwrap().clone()
     }
 
+    /// Whether all writes that were begun are among those that were answered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state.on_the_way.load(Ordering::SeqCst) == 0
+    }
+
     /// From now on, keeps back the answer to so many writes from here, and all after it.
     pub(crate) fn hold_after(&self, writes: usize) {
         let last = self.state.written.lock().unwrap().len() + writes;
@@ -89,6 +97,22 @@ impl Gate {
     pub(crate) async fn held(&self) {
         let mut held = self.state.held.subscribe();
         held.wait_for(|held| *held).await.unwrap();
+    }
+}
+
+/// A write until it was answered, or nobody waits for that any more.
+struct OnTheWay<'a>(&'a AtomicUsize);
+
+impl<'a> OnTheWay<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for OnTheWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -124,6 +148,7 @@ async fn carry(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let request = Request::from_parts(parts, Body::from(body.to_vec()));
+    let on_the_way = counts.then(|| OnTheWay::begin(&state.on_the_way));
     let answer = state.client.send(request).await?;
     if counts {
         let number = {
@@ -131,6 +156,7 @@ async fn carry(
             written.push(format!("{method} {path}"));
             written.len()
         };
+        drop(on_the_way);
         if number >= state.last.load(Ordering::SeqCst) {
             state.held.send_replace(true);
             std::future::pending::<()>().await;

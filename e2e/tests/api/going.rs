@@ -37,18 +37,35 @@ async fn a_feed_goes_when_its_streams_are_removed(client: &Client) {
     all.delete("crypto", &DeleteParams::default())
         .await
         .unwrap();
-    // No node runs the Job here: it ends by our word.
-    let jobs = api(client, "going", ("batch", "v1", "Job"));
+    purged(client, "going").await;
+    nothing_is_left(client, "going").await;
+}
+
+async fn a_feed_that_leaves_its_streams_goes_at_once(client: &Client) {
+    let nats = json!({ "urls": ["nats://nats:4222"], "deletionPolicy": "Retain" });
+    make(client, &feed("going", "crypto", &json!({ "nats": nats }))).await;
+    looked_at(client, "going", "crypto").await;
+    feeds(client, "going")
+        .delete("crypto", &DeleteParams::default())
+        .await
+        .unwrap();
+    nothing_is_left(client, "going").await;
+}
+
+/// Waits for the Job that removes the streams of a feed that is deleted, and runs it: no node does here.
+pub(crate) async fn purged(client: &Client, namespace: &str) {
+    let jobs = api(client, namespace, ("batch", "v1", "Job"));
     wait::until("the Job that removes the streams", PATIENCE, async || {
         Ok(jobs.get_opt("crypto-purge").await?)
     })
     .await
     .unwrap();
-    let left = parts(client, "going", "crypto").await;
+    let left = parts(client, namespace, "crypto").await;
     assert!(
         !left.keys().any(|part| part.starts_with("Deployment")),
         "{left:?}"
     );
+    let all = feeds(client, namespace);
     assert!(
         all.get_opt("crypto").await.unwrap().is_some(),
         "it is kept until the Job is done"
@@ -68,21 +85,10 @@ async fn a_feed_goes_when_its_streams_are_removed(client: &Client) {
     )
     .await
     .unwrap();
-    nothing_is_left(client, "going").await;
 }
 
-async fn a_feed_that_leaves_its_streams_goes_at_once(client: &Client) {
-    let nats = json!({ "urls": ["nats://nats:4222"], "deletionPolicy": "Retain" });
-    make(client, &feed("going", "crypto", &json!({ "nats": nats }))).await;
-    looked_at(client, "going", "crypto").await;
-    feeds(client, "going")
-        .delete("crypto", &DeleteParams::default())
-        .await
-        .unwrap();
-    nothing_is_left(client, "going").await;
-}
-
-async fn nothing_is_left(client: &Client, namespace: &str) {
+/// Waits until neither the feed nor anything of it is there.
+pub(crate) async fn nothing_is_left(client: &Client, namespace: &str) {
     let all = feeds(client, namespace);
     wait::until("the end of the feed and its parts", PATIENCE, async || {
         let gone = all.get_opt("crypto").await?.is_none();

@@ -24,6 +24,8 @@ pub(crate) struct Start<'a> {
     pub(crate) namespace: &'a str,
     /// Where it looks after feeds; everywhere if none.
     pub(crate) watched: Option<&'a str>,
+    /// Arguments besides.
+    pub(crate) more: &'a [&'a str],
 }
 
 impl<'a> Start<'a> {
@@ -34,6 +36,7 @@ impl<'a> Start<'a> {
             folder,
             namespace: SYSTEM,
             watched: None,
+            more: &[],
         }
     }
 
@@ -46,6 +49,7 @@ impl<'a> Start<'a> {
         if let Some(watched) = self.watched {
             args.extend(["--watch-namespace", watched]);
         }
+        args.extend(self.more);
         let program = Program::new(BINARY, file, log).args(args);
         program.env("KUBECONFIG", self.kubeconfig).start().unwrap()
     }

@@ -42,9 +42,15 @@ pub(crate) async fn server_with(definition: &str) -> Option<ApiServer> {
     let server = ApiServer::start().await.unwrap();
     let kubectl = server.kubectl();
     kubectl.apply(definition).await.unwrap();
-    let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
-    let name = ["crd", "marketfeeds.marketfeed.dev"];
-    kubectl.run(wait.into_iter().chain(name)).await.unwrap();
+    // It has no conditions at first, which `kubectl wait` takes for an error.
+    wait::until("an established definition", PATIENCE, async || {
+        let get = ["get", "crd", "marketfeeds.marketfeed.dev", "-o"];
+        let of = "jsonpath={.status.conditions[?(@.type==\"Established\")].status}";
+        let said = kubectl.try_run(get.into_iter().chain([of])).await?;
+        Ok((said.out == "True").then_some(()))
+    })
+    .await
+    .unwrap();
     // Who asks what there is is told a moment later.
     wait::until("a description of MarketFeeds", PATIENCE, async || {
         let said = kubectl.try_run(["explain", "marketfeed"]).await?;
