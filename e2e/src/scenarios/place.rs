@@ -211,6 +211,28 @@ impl Place {
         Ok(())
     }
 
+    /// The release stays after all, as docs/installing.md says it: Helm takes one whose removal was refused for one that is being
+    /// removed, and upgrades it only after it was told otherwise.
+    pub(crate) async fn stay(&self) -> Result<()> {
+        let of = [RELEASE, "--namespace", SYSTEM];
+        let history = ["history", "--output", "json"].into_iter().chain(of);
+        let history: Value = serde_json::from_str(&self.helm.run(history).await?)?;
+        let newest = history.as_array().and_then(|revisions| revisions.last());
+        let revision = newest.and_then(|newest| newest["revision"].as_u64());
+        let revision = revision.with_context(|| format!("no revision in {history}"))?;
+        let revision = revision.to_string();
+        let back = [
+            "rollback",
+            RELEASE,
+            &revision,
+            "--namespace",
+            SYSTEM,
+            "--wait",
+        ];
+        self.helm.run(back).await?;
+        self.upgrade(&self.stock.chart()).await
+    }
+
     /// The feed that several scenarios look at, settled and with a client; made where there is none. Who breaks it does not put it
     /// back.
     pub(crate) async fn take_feed(&mut self) -> Result<Feed> {

@@ -26,6 +26,8 @@ pub(super) async fn run(place: &mut Place) -> Measured {
         "it did not refuse because of {named}: {refused}"
     );
     feed.closes(2, PATIENCE).await?;
+    place.stay().await?;
+    feed.closes(2, PATIENCE).await?;
     feed.same_pods(place, &before).await?;
     let told = feed.check()?;
     feed.delete().await?;
@@ -45,7 +47,7 @@ pub(super) async fn run(place: &mut Place) -> Measured {
     place.kubectl().run(definition).await?;
     Ok(vec![
         format!(
-            "refused while a feed used its NATS; without feeds gone after {took}, the definition stays"
+            "refused while a feed used its NATS, and upgraded after that; without feeds gone after {took}, the definition stays"
         ),
         told,
     ])
