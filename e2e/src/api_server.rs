@@ -16,6 +16,7 @@ use crate::audit::AuditLog;
 use crate::client;
 use crate::kubectl::Kubectl;
 use crate::programs::{Programs, scripts};
+use crate::scratch;
 
 /// The command lines. Pure.
 mod flags;
@@ -64,7 +65,7 @@ impl ApiServer {
 
     async fn try_start() -> Result<Self> {
         let programs = Programs::find()?;
-        let own = tempfile::tempdir().context("no temporary folder")?;
+        let own = scratch::folder()?;
         let folder = own.path();
         let (client, peer, address) = (ports::free()?, ports::free()?, ports::free()?);
         Program::new("certificates", programs.nodens(), folder.join("pki.log"))

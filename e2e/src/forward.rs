@@ -60,7 +60,7 @@ pub(crate) async fn by_kubectl(
     service: &str,
     port: u16,
 ) -> Result<Forward> {
-    let own = tempfile::tempdir().context("no temporary folder")?;
+    let own = crate::scratch::folder()?;
     let log = own.path().join("log");
     let to = [format!("service/{service}"), format!(":{port}")];
     let mut why = None;

@@ -19,6 +19,9 @@ pub mod audit;
 /// etcd, the API server and, where wanted, its controllers, without nodes.
 pub mod api_server;
 
+/// Temporary folders.
+pub mod scratch;
+
 /// All of it, with nodes.
 pub mod whole;
 

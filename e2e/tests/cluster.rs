@@ -18,7 +18,7 @@ async fn a_cluster_works_and_ends() {
         println!("skipped: {why}");
         return;
     }
-    let own = tempfile::tempdir().unwrap();
+    let own = e2e::scratch::folder().unwrap();
     let options = Options {
         folder: Some(own.path().to_owned()),
         ..Options::default()
