@@ -106,7 +106,7 @@ fn tools(workspace: &Workspace, cluster: bool) -> Result<Variables> {
         variables.push((kube::KUBE_PROGRAMS.to_owned(), programs.into_os_string()));
     }
     println!("[cluster] helm");
-    variables.push(install::helm::helm(workspace).map_err(|why| Absent::because(&why))?);
+    variables.push(install::helm::helm(workspace)?);
     println!("[cluster] ready, {}", clock(started.elapsed()));
     Ok(variables)
 }

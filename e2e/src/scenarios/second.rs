@@ -115,10 +115,19 @@ async fn namespace_goes(place: &Place) -> Result<String> {
     let mut kept = String::new();
     let gone = wait::until("the end of the namespace", GONE_MAX, async || {
         let path = "jsonpath={range .status.conditions[?(@.status==\"True\")]}{.message} {end}";
-        let get = ["get", "namespace", WATCHED, "-o", path];
+        let get = [
+            "get",
+            "namespace",
+            WATCHED,
+            "--ignore-not-found",
+            "-o",
+            path,
+        ];
         let said = place.kubectl().try_run(get).await?;
+        // Without the API server nothing is known.
+        let is_gone = said.ok && said.out.is_empty();
         kept = said.out;
-        Ok((!said.ok).then_some(()))
+        Ok(is_gone.then_some(()))
     })
     .await;
     gone.with_context(|| format!("{WATCHED}, which a release in {NAMESPACE} looks after: {kept}"))?;

@@ -1,7 +1,8 @@
 //! An operator that is newer than the definition, as where the chart does not bring it: what the definition knows of the status is
 //! said, once.
 
-use serde_json::Value;
+use cluster::wait::{self, PATIENCE};
+use serde_json::{Value, json};
 
 use super::many::silence;
 use super::operator::{Start, is_built};
@@ -25,7 +26,11 @@ async fn of_a_status_that_the_definition_does_not_know_all_else_is_said_once() {
     make_namespace(&client, "market").await;
     make(
         &client,
-        &feed("market", "crypto", &Value::Object(serde_json::Map::new())),
+        &feed(
+            "market",
+            "crypto",
+            &json!({ "marketdata": { "shards": 2 } }),
+        ),
     )
     .await;
     let account = server.kubeconfig_of(SYSTEM, ACCOUNT).await.unwrap();
@@ -39,4 +44,23 @@ async fn of_a_status_that_the_definition_does_not_know_all_else_is_said_once() {
     assert!(status["assignment"].is_object(), "{status}");
     let log = operator.log_text().unwrap();
     assert!(log.contains("older than this operator"), "{log}");
+
+    // With the newer one all is said again, and what was said by parts leaves nothing behind.
+    let kubectl = server.kubectl();
+    kubectl.apply(&definition()).await.unwrap();
+    let one = feed(
+        "market",
+        "crypto",
+        &json!({ "marketdata": { "shards": 1 } }),
+    );
+    kubectl.apply(&one.to_string()).await.unwrap();
+    wait::until("all of the status", PATIENCE, async || {
+        let there = feeds(&client, "market").get("crypto").await?;
+        let status = &there.data["status"];
+        let shards = status["summary"]["shards"].as_str();
+        Ok(shards.filter(|shards| shards.ends_with("/1")).map(|_| ()))
+    })
+    .await
+    .unwrap();
+    silence(&server.audit()).await;
 }

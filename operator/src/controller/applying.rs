@@ -1,13 +1,16 @@
 //! What is wanted of a feed, applied: only what differs, in an order in which a change does no harm.
 
+use std::time::Duration;
+
 use kube::ResourceExt;
 use kube::core::DynamicObject;
 use serde_json::Value;
+use tokio::time::Instant;
 use wire::Assignment;
 
 use super::context::{Error, Memory};
 use super::fleet::Fleet;
-use super::ledger::{Key, hash};
+use super::ledger::{Changes, Key, hash};
 use super::pods::{is_going, is_of};
 use super::reconcile::{Look, api};
 use super::refusals::Refusals;
@@ -19,6 +22,9 @@ use crate::ValidFeed;
 use crate::build::names::{self, Component, GENERATION_ANNOTATION, MADE_FROM_ANNOTATION};
 use crate::status::Workload;
 use crate::validate::Replicas;
+
+/// What takes longer than this is told from what does not.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// What became of an object.
 enum Applied {
@@ -44,12 +50,17 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(valid: &'a ValidFeed, seen: &'a Seen, assignment: &'a Assignment) -> Self {
+    pub(super) fn new(
+        valid: &'a ValidFeed,
+        seen: &'a Seen,
+        assignment: &'a Assignment,
+        refusals: Refusals,
+    ) -> Self {
         Self {
             valid,
             seen,
             assignment,
-            refusals: Refusals::default(),
+            refusals,
             waits_for: None,
             gateway: Key {
                 kind: "Deployment".to_owned(),
@@ -81,21 +92,33 @@ impl Look<'_> {
         pass: &mut Pass<'_>,
         memory: &mut Memory,
     ) -> Result<(), Error> {
-        let _turn = self.context.turn().await;
         sign(&mut objects, &pass.gateway);
         let seen = pass.seen;
-        let linger = self.context.linger(memory.is_handed_over);
+        let is_over = memory.handed_over == Some(pass.assignment.generation());
+        let linger = self.context.linger(is_over);
         let changes = memory
             .ledger
             .poll_changes(&objects, &seen.there, self.now_s, linger);
         self.handle_progress(&objects, seen, memory);
+        let waits = Instant::now();
+        let _turn = match changes == Changes::default() {
+            true => None,
+            false => self.context.turn().await,
+        };
+        let is_old = waits.elapsed() > SLOW;
         for (at, object) in objects.iter().enumerate() {
             let is_due = changes.apply.contains(&at);
+            let (asked, refused) = (Instant::now(), pass.refusals.count());
             self.apply_next(object, is_due, pass, memory).await?;
+            if pass.refusals.count() > refused && asked.elapsed() > SLOW {
+                // A webhook that is waited for in vain would be for each of them, and others wait for their turn.
+                return Ok(());
+            }
         }
         self.scale(&objects, pass, memory).await?;
-        if pass.is_blocked(memory) {
-            // What is not wanted by it may be what runs.
+        // What is not wanted by an assignment that was refused may be what runs; and what was not wanted before a long wait may be
+        // wanted by now.
+        if pass.is_blocked(memory) || is_old {
             return Ok(());
         }
         for key in changes.delete {

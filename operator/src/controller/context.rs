@@ -68,14 +68,16 @@ pub(super) struct Memory {
     pub(super) owners: Owners,
     /// Which of the pods go first when there are to be fewer.
     pub(super) costs: Costs,
-    /// Whether shards that are not wanted any more have nothing left.
-    pub(super) is_handed_over: bool,
+    /// Under which assignment shards that are not wanted any more have nothing left, if under any: of a later one nothing is known.
+    pub(super) handed_over: Option<u64>,
     /// How far its deletion is, if it is deleted.
     pub(super) going: Going,
     /// Whether its namespace is being removed.
     pub(super) ending: Ending,
     /// Which gateways did not answer.
     pub(super) slow: Slow,
+    /// Looks in a row that have failed.
+    pub(super) failed: u32,
     /// What was last said of whether it is ready.
     ready: Option<State>,
     /// Pauses after looks that failed.
@@ -88,8 +90,8 @@ pub(super) struct Word {
     pub(super) status: MarketFeedStatus,
     /// The feed's version then: what is watched may be behind it.
     pub(super) version: u64,
-    /// Whether the definition has not all fields of it, so that it is never read as it was written.
-    pub(super) is_cut_short: bool,
+    /// When, in Unix seconds, if the definition has not all fields of it, so that it is not read as it was written.
+    pub(super) cut_short_s: Option<i64>,
 }
 
 impl Memory {
@@ -104,7 +106,8 @@ impl Memory {
             is_asked: false,
             owners: Owners::default(),
             costs: Costs::default(),
-            is_handed_over: false,
+            handed_over: None,
+            failed: 0,
             going: Going::default(),
             ending: Ending::default(),
             slow: Slow::default(),
@@ -149,8 +152,8 @@ const LINGER: Duration = Duration::from_secs(30);
 /// And at most, where they do not, or nobody can tell.
 const LINGER_MAX: Duration = Duration::from_secs(600);
 
-/// Feeds that are written at one time. More are looked at, as most of a look may be waiting for pods; but of a start with a thousand
-/// feeds the API server, and who renews our lease there, shall notice little.
+/// Feeds whose parts are written at one time. More are looked at, as most of a look may be waiting for pods; but of a start with a
+/// thousand feeds the API server, and who renews our lease there, shall notice little.
 const WRITE_AT_A_TIME: usize = 8;
 
 /// The longest note of an event that the API server takes, in bytes.
@@ -289,6 +292,7 @@ impl Context {
     pub(super) fn handle_success(&self, uid: &str) {
         if let Some(memory) = lock(&self.memories).get_mut(uid) {
             memory.backoff.reset();
+            memory.failed = 0;
         }
     }
 
@@ -298,6 +302,7 @@ impl Context {
         let mut memories = lock(&self.memories);
         let memory = memories.entry(uid.to_owned()).or_insert_with(Memory::new);
         let pause = memory.backoff.next_delay();
+        memory.failed = memory.failed.saturating_add(1);
         let left = memory.going.left(now_s);
         left.map_or(pause, |left| pause.min(left))
     }

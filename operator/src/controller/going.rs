@@ -111,9 +111,8 @@ impl Look<'_> {
                 Err(kube::Error::Api(status)) if is_terminating(&status) => {
                     memory.ending.handle_answer(true, self.now_s);
                 }
-                // It may be made, or is there.
-                Ok(()) => memory.ending.handle_answer(false, self.now_s),
-                Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                // It may be made, or is there, or is refused by who is asked after that.
+                Ok(()) | Err(kube::Error::Api(_)) => {
                     memory.ending.handle_answer(false, self.now_s);
                 }
                 Err(error) => {
@@ -130,8 +129,10 @@ impl Look<'_> {
         let meta = &self.feed.metadata;
         if is_held(meta) {
             release(&self.writes, meta, Some(NAMESPACE_GOES)).await?;
+            return Ok(Ended::Again(Next::Usual));
         }
-        Ok(Ended::Again(Next::Usual))
+        // This very look may have held it.
+        Ok(Ended::Again(Next::Soon))
     }
 }
 

@@ -75,8 +75,9 @@ impl Look<'_> {
         }
         let shards: Vec<Workload> = shards.collect();
         let settled = shards.iter().all(|shard| shard.settled);
-        memory.is_handed_over = handover::is_all_there(report.as_ref(), assignment, settled)
+        let is_over = handover::is_all_there(report.as_ref(), assignment, settled)
             && self.is_nothing_left(seen, assignment).await;
+        memory.handed_over = is_over.then(|| assignment.generation());
         Observed {
             gateway,
             shards,

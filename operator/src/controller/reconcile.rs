@@ -12,6 +12,7 @@ use super::applying::Pass;
 use super::context::{Context, Error, Memory, Word};
 use super::deletion::FINALIZER;
 use super::pods::is_perhaps_ending;
+use super::refusals::Refusals;
 use super::standing::version;
 use super::stores::Seen;
 use super::writes::Writes;
@@ -30,6 +31,9 @@ pub enum Next {
     /// Soon: something is waited for that tells nobody.
     Soon,
 }
+
+/// How long a status that the definition has not all fields of is not said again, in seconds: it may be a newer one by then.
+const CUT_SHORT_FOR_S: i64 = 300;
 
 /// How a look ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +134,7 @@ async fn tell(
     let conditions = before.as_ref().map(|before| &before.conditions);
     if conditions != Some(&status.conditions) {
         writes
-            .status_cut_short(name, &status)
+            .status_of_unreadable(name, &status)
             .await
             .map_err(api("say that it cannot be read"))?;
         let before = conditions.map_or(&[][..], |before| &before[..]);
@@ -194,7 +198,7 @@ impl Look<'_> {
         let in_force = in_force(&valid, &seen, memory);
         let assignment = self.plan(&valid, in_force.as_ref())?;
         let objects = build(&valid, &assignment, &self.context.release).to_json()?;
-        let mut pass = Pass::new(&valid, &seen, &assignment);
+        let mut pass = Pass::new(&valid, &seen, &assignment, Refusals::after(memory.failed));
         self.apply(objects, &mut pass, memory).await?;
         if pass.refusals.is_ending() {
             memory.ending.handle_answer(true, self.now_s);
@@ -269,31 +273,31 @@ impl Look<'_> {
         memory: &mut Memory,
     ) -> Result<(), Error> {
         self.context.note_ready(memory, status::readiness(status));
-        let is_cut_short = |word: &Word| word.is_cut_short && word.status == *status;
+        let is_cut_short = |word: &Word| {
+            let lately = |at_s| self.now_s.saturating_sub(at_s) < CUT_SHORT_FOR_S;
+            word.cut_short_s.is_some_and(lately) && word.status == *status
+        };
         if self.feed.status.as_ref() == Some(status)
             || memory.word.as_ref().is_some_and(is_cut_short)
         {
             return Ok(());
         }
         let name = self.feed.name_any();
-        let mut is_cut_short = false;
-        let version = match self.writes.status(&name, status).await {
-            Err(error) if is_undeclared(&error) => {
-                tracing::warn!(
-                    feed = name,
-                    namespace = self.writes.namespace,
-                    "the definition in the cluster is older than this operator, and has not all fields of the status: \
-                     apply crds/ of this release"
-                );
-                is_cut_short = true;
-                self.writes.status_cut_short(&name, status).await
-            }
-            said => said,
-        };
+        let said = self.writes.status(&name, status).await;
+        let (version, lacking) = said.map_err(api("say how it is"))?;
+        if !lacking.is_empty() {
+            tracing::warn!(
+                feed = name,
+                namespace = self.writes.namespace,
+                fields = lacking.join(", "),
+                "the definition in the cluster is older than this operator, and has not all fields of the status: \
+                 apply crds/ of this release"
+            );
+        }
         memory.word = Some(Word {
             status: status.clone(),
-            version: version.map_err(api("say how it is"))?,
-            is_cut_short,
+            version,
+            cut_short_s: (!lacking.is_empty()).then_some(self.now_s),
         });
         let before = self.feed.status.iter();
         let before: Vec<_> = before
@@ -316,11 +320,6 @@ fn caught_up(feed: &MarketFeed, memory: &Memory) -> Option<MarketFeed> {
         status: Some(word.status.clone()),
         ..feed.clone()
     })
-}
-
-/// Whether an apply is refused for a field that the definition has not. The API server has no reason of its own for it.
-fn is_undeclared(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.message.contains("field not declared in schema"))
 }
 
 /// The newest assignment that is known.

@@ -12,9 +12,27 @@ pub(super) struct Refusals {
     first: Option<Error>,
     /// Whether any was because the namespace is being removed.
     is_ending: bool,
+    /// Whether failures of the server's own do not pass.
+    is_lasting: bool,
 }
 
+/// Looks in a row that may fail before a failure of the server's own is told as a refusal.
+const PASSING_MAX: u32 = 3;
+
 impl Refusals {
+    /// None yet, after so many looks in a row that have failed.
+    pub(super) fn after(failed: u32) -> Self {
+        Self {
+            is_lasting: failed >= PASSING_MAX,
+            ..Self::default()
+        }
+    }
+
+    /// How many there are.
+    pub(super) const fn count(&self) -> usize {
+        self.told.len()
+    }
+
     /// Keeps a refusal, and gives `None` for it.
     ///
     /// # Errors
@@ -28,7 +46,7 @@ impl Refusals {
             Ok(done) => return Ok(Some(done)),
             Err(error) => error,
         };
-        let Some(words) = words(&error) else {
+        let Some(words) = words(&error, self.is_lasting) else {
             return Err(error);
         };
         self.told.push(format!("{of}: {words}"));
@@ -61,7 +79,7 @@ impl Refusals {
 
 /// The server's words, where it refuses: a quota, a webhook's verdict or its absence, a value that it does not take. Not where
 /// it is too busy, does not know us, or somebody else was faster.
-fn words(error: &Error) -> Option<&str> {
+fn words(error: &Error, is_lasting: bool) -> Option<&str> {
     let Error::Api {
         source: kube::Error::Api(status),
         ..
@@ -71,8 +89,9 @@ fn words(error: &Error) -> Option<&str> {
     };
     let refuses = match status.code {
         400 | 403 | 404 | 413 | 422 => true,
-        // A webhook that does not answer is told of by this code. So is what passes, such as another leader of etcd.
-        500 => status.message.contains("webhook"),
+        // A webhook that does not answer is told of by this code. So is what passes, such as another leader of etcd, and what may
+        // not pass, such as a key that is not there.
+        500 => is_lasting || status.message.contains("webhook"),
         _ => false,
     };
     refuses.then_some(&status.message)
@@ -123,5 +142,16 @@ mod tests {
         assert_eq!(refusals.told().len(), 3);
         assert!(refusals.end().is_err());
         Refusals::default().end().unwrap();
+    }
+
+    /// Else nothing would be said of the feed while it lasts.
+    #[test]
+    fn a_failure_of_the_servers_own_that_lasts_is_a_refusal() {
+        for (failed, is_told) in [(0, false), (PASSING_MAX - 1, false), (PASSING_MAX, true)] {
+            let mut refusals = Refusals::after(failed);
+            let outcome = refusals.handle::<()>("Service a", Err(told(500, "no key")));
+            assert_eq!(outcome.is_ok(), is_told, "{failed}");
+            assert_eq!(refusals.count(), usize::from(is_told));
+        }
     }
 }

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 /// Gateways that are asked in one look, at the same time.
 const ASKED_MAX: usize = 2;
 
-/// How long one is left alone that did not answer once, in seconds; each time after that twice as long. A feed is looked at
-/// about as often, so that one answer that is missed is soon asked for again.
+/// How long one is left alone that did not answer, in seconds; from the third time in a row on twice as long each time. Feeds are
+/// looked at more seldom than that, so that one or two answers that are missed are asked for again by the next look.
 const LEFT_FOR_S: i64 = 8;
 
-/// The longest that one is left alone, in seconds. Whoever is waited for in vain takes the time of other feeds: of a cluster in
-/// which no gateway can be reached, one in so many seconds.
-const LEFT_FOR_MAX_S: i64 = 64;
+/// The longest that one is left alone, in seconds, and so the longest that one is overlooked which answers again. Whoever is waited
+/// for in vain takes the time of other feeds: of a cluster in which no gateway can be reached, one in so many seconds.
+const LEFT_FOR_MAX_S: i64 = 32;
 
 /// Which gateways did not answer.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,8 @@ pub struct Slow {
 /// Questions in a row that one did not answer.
 #[derive(Debug, Clone, Copy)]
 struct Missed {
+    /// How many.
+    count: u32,
     /// When it was asked last, in Unix seconds.
     at_s: i64,
     /// How long it is left alone then.
@@ -49,9 +51,21 @@ impl Slow {
             self.missed.remove(address);
             return;
         }
-        let before = self.missed.get(address);
-        let for_s = before.map_or(LEFT_FOR_S, |missed| (missed.for_s * 2).min(LEFT_FOR_MAX_S));
-        let missed = Missed { at_s: now_s, for_s };
+        let (before, for_s) = self
+            .missed
+            .get(address)
+            .map_or((0, LEFT_FOR_S), |missed| (missed.count, missed.for_s));
+        let count = before.saturating_add(1);
+        let for_s = if count < 3 {
+            for_s
+        } else {
+            (for_s * 2).min(LEFT_FOR_MAX_S)
+        };
+        let missed = Missed {
+            count,
+            at_s: now_s,
+            for_s,
+        };
         self.missed.insert(address.to_owned(), missed);
     }
 }
@@ -77,7 +91,7 @@ mod tests {
         check(&mut slow, &["a"], 7, &[]);
         check(&mut slow, &["a"], 8, &["a"]);
         let mut at_s = 8;
-        for for_s in [16, 32, 64, 64] {
+        for for_s in [8, 16, 32, 32] {
             slow.handle_answer("a", false, at_s);
             check(&mut slow, &["a"], at_s + for_s - 1, &[]);
             at_s += for_s;

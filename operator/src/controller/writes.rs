@@ -177,29 +177,50 @@ impl Writes<'_> {
             .map(|_| ())
     }
 
-    /// Says how a feed is, and gives its version then.
-    pub(super) async fn status(&self, feed: &str, status: &MarketFeedStatus) -> kube::Result<u64> {
-        self.metrics.handle_write("MarketFeed", "apply");
-        let patch = json!({
+    /// Says how a feed is, and gives its version then, and which fields the definition has not: an older one refuses an apply
+    /// of them, and is told the others.
+    pub(super) async fn status(
+        &self,
+        feed: &str,
+        status: &MarketFeedStatus,
+    ) -> kube::Result<(u64, Vec<String>)> {
+        let mut patch = json!({
             "apiVersion": MarketFeed::api_version(&()),
             "kind": MarketFeed::kind(&()),
             "metadata": { "name": feed },
             "status": status,
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        self.feeds()
-            .patch_status(feed, &params, &Patch::Apply(&patch))
-            .await
-            .map(|feed| version(&feed.metadata))
+        let mut lacking = Vec::new();
+        loop {
+            self.metrics.handle_write("MarketFeed", "apply");
+            let feeds = self.feeds();
+            let applied = Patch::Apply(&patch);
+            let said = feeds.patch_status(feed, &params, &applied).await;
+            let error = match said {
+                Ok(feed) => return Ok((version(&feed.metadata), lacking)),
+                Err(error) => error,
+            };
+            let undeclared = undeclared(&error);
+            let fields = patch["status"].as_object_mut();
+            let removed = fields.map_or(0, |fields| {
+                let removed = undeclared.iter().filter_map(|name| fields.remove(name));
+                removed.count()
+            });
+            if removed == 0 {
+                return Err(error);
+            }
+            lacking.extend(undeclared);
+        }
     }
 
-    /// Says how a feed is where the definition is another release's: of the status it keeps what it knows. Not by an apply: that
-    /// is refused where what is there, or what is said, is not of the definition's types.
-    pub(super) async fn status_cut_short(
+    /// Says of a feed that cannot be read how it is. Not by an apply: that is refused where what is there is not of the
+    /// definition's types.
+    pub(super) async fn status_of_unreadable(
         &self,
         feed: &str,
         status: &MarketFeedStatus,
-    ) -> kube::Result<u64> {
+    ) -> kube::Result<()> {
         self.metrics.handle_write("MarketFeed", "patch");
         let patch = json!({ "status": status });
         let params = PatchParams {
@@ -209,7 +230,7 @@ impl Writes<'_> {
         self.feeds()
             .patch_status(feed, &params, &Patch::Merge(&patch))
             .await
-            .map(|feed| version(&feed.metadata))
+            .map(|_| ())
     }
 
     /// As they are, whether or not this release can read them.
@@ -241,6 +262,24 @@ impl Writes<'_> {
     }
 }
 
+/// Fields of the status for which an apply is refused as the definition has not got them, or not all of what is in them. The API
+/// server has no reason of its own for it: `.status.summary: field not declared in schema`.
+fn undeclared(error: &kube::Error) -> Vec<String> {
+    let kube::Error::Api(status) = error else {
+        return Vec::new();
+    };
+    let told = status.message.split(": field not declared in schema");
+    let mut parts: Vec<&str> = told.collect();
+    // What follows the last of them is about none.
+    parts.pop();
+    let field = |part: &&str| {
+        let (_, path) = part.rsplit_once(".status.")?;
+        let name = path.split(['.', '[']).next()?;
+        Some(name.to_owned())
+    };
+    parts.iter().filter_map(field).collect()
+}
+
 fn standing(kind: &str, object: DynamicObject) -> kube::Result<Standing> {
     Standing::of_dynamic(kind, object).map_err(kube::Error::SerdeError)
 }
@@ -249,4 +288,40 @@ fn standing(kind: &str, object: DynamicObject) -> kube::Result<Standing> {
 pub(super) fn is_owned(object: &impl ResourceExt, uid: &str) -> bool {
     let mut owners = object.owner_references().iter();
     owners.any(|owner| owner.uid == uid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As servers say it; one, several, and something else.
+    #[test]
+    fn fields_that_are_not_declared_are_named() {
+        let of = |message: &str| {
+            let status = kube::core::Status {
+                message: message.to_owned(),
+                ..kube::core::Status::default()
+            };
+            undeclared(&kube::Error::Api(Box::new(status)))
+        };
+        let typed = "failed to create typed patch object (market/crypto; marketfeed.dev/v1alpha1, Kind=MarketFeed): ";
+        assert_eq!(
+            of(&format!(
+                "{typed}.status.summary: field not declared in schema"
+            )),
+            ["summary"]
+        );
+        assert_eq!(
+            of(&format!(
+                "{typed}errors:\n  .status.shards[shard=0].owner: field not declared in schema\n  \
+                 .status.version: field not declared in schema"
+            )),
+            ["shards", "version"]
+        );
+        assert_eq!(
+            of(&format!("{typed}.spec.a: field not declared in schema")),
+            [""; 0]
+        );
+        assert_eq!(of("etcdserver: leader changed"), [""; 0]);
+    }
 }

@@ -60,13 +60,19 @@ pub(super) fn usual_intervals() -> Vec<String> {
     ["1s", "1m", "1h", "1d"].map(str::to_owned).into()
 }
 
-/// Rules of each symbol. The form is short, and lets one side be longer than 20: the API server bounds what a rule may cost
-/// over all entries that there may be, by the pattern's length too.
+/// Rules of each symbol. The form is short, and another rule bounds the sides: the API server bounds what a rule may cost over all
+/// entries that there may be, by the pattern's length too.
 fn symbol_rules(symbols: &mut Schema) {
-    let rules = written(
-        "^[A-Z0-9]+-[A-Z0-9]+$",
-        "that is no symbol: write BASE-QUOTE in upper case, such as BTC-USDT",
-    );
+    let rules = rules(&[
+        (
+            "self.matches('^[A-Z0-9]+-[A-Z0-9]+$')",
+            "that is no symbol: write BASE-QUOTE in upper case, such as BTC-USDT",
+        ),
+        (
+            "self.indexOf('-') <= 20 && self.size() - self.indexOf('-') <= 21",
+            "a side of the symbol is too long: write 20 letters and digits at most on each side of the hyphen",
+        ),
+    ]);
     of_each(symbols, rules);
 }
 

@@ -108,6 +108,26 @@ async fn two_shards() -> (Scene, Operator) {
     (scene, operator)
 }
 
+/// That nothing was left was true of the assignment before: no shard was unwanted by it.
+#[tokio::test]
+async fn a_shard_stays_while_nobody_was_told_that_it_goes() {
+    let (scene, operator) = two_shards().await;
+    scene.settle_all_pods();
+    scene.settle(&operator).await;
+    scene.respec(&json!({ "marketdata": { "shards": 1 } }));
+    // The assignment is written, and then the API server is away for as long as a shard goes on at least.
+    scene.api.fail_after(Some(1));
+    scene.look(&operator).await.unwrap_err();
+    scene.pass(40);
+    scene.api.fail_after(None);
+    scene.look(&operator).await.unwrap();
+    scene.api.get("deployments", "crypto-shard-1");
+    has(&scene, 2, 0);
+    scene.settle_all_pods();
+    scene.settle(&operator).await;
+    assert_eq!(scene.api.all("deployments").len(), 2);
+}
+
 /// A shard that is not wanted goes when it has nothing left that others are to take, and after a long time otherwise.
 #[tokio::test]
 async fn a_shard_goes_when_others_have_taken_over_what_it_had() {

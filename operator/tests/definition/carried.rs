@@ -48,6 +48,24 @@ fn what_is_carried() {
             "write BASE-QUOTE in upper case",
         );
     }
+    for long in [
+        format!("{}-USDT", "A".repeat(21)),
+        format!("A-{}", "B".repeat(21)),
+    ] {
+        check(
+            path,
+            json!([long]),
+            "20 letters and digits at most",
+            "symbols[0]",
+            "write BASE-QUOTE",
+        );
+    }
+    let longest = format!("{}-{}", "A".repeat(20), "B".repeat(20));
+    let object = with(path, json!([longest]));
+    assert_eq!(
+        (refusals(&object, None), by_operator(&object)),
+        (vec![], String::new())
+    );
     check(
         path,
         json!([format!("{}-USDT", "A".repeat(40))]),

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::go::go;
-use super::kube;
+use super::kube::{self, Absent};
 use super::nats::tools_folder;
 use crate::process::{self, Log};
 use crate::workspace::Workspace;
@@ -100,7 +100,8 @@ fn located(workspace: &Workspace, tool: &Tool) -> Result<(String, OsString)> {
     }
     let program = tools_folder()?.join(tool.file_name());
     if !program.is_file() {
-        go().with_context(|| format!("{} is not there, nor {variable} set", tool.name))?;
+        let lacks = format!("{} is not there, nor {variable} set", tool.name);
+        go().map_err(|why| Absent::because(&why.context(lacks)))?;
         install(workspace, tool, &program)?;
     }
     Ok((variable, program.into_os_string()))

@@ -111,7 +111,6 @@ fn build(workspace: &Workspace, what: &[&str], last: &[&str], log: &Log) -> Resu
                 Absent("images are made with python3, which is not in PATH".to_owned()).into(),
             );
         }
-        download(workspace, log)?;
         println!(
             "      building Kubernetes into {}: ten minutes or so on two cores, this once",
             folder.display()
@@ -119,6 +118,7 @@ fn build(workspace: &Workspace, what: &[&str], last: &[&str], log: &Log) -> Resu
     }
     let built = process::run(script(workspace).args(what), log)?;
     if !built.ok {
+        download(workspace, log)?;
         bail!("building Kubernetes failed; its output:\n{}", built.output);
     }
     Ok(folder)
