@@ -124,7 +124,9 @@ async fn a_shard_stays_while_nobody_was_told_that_it_goes() {
     scene.api.get("deployments", "crypto-shard-1");
     has(&scene, 2, 0);
     scene.settle_all_pods();
-    scene.settle(&operator).await;
+    // One look hears of it, the next one goes by it.
+    scene.look(&operator).await.unwrap();
+    scene.look(&operator).await.unwrap();
     assert_eq!(scene.api.all("deployments").len(), 2);
 }
 
