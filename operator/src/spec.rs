@@ -68,8 +68,8 @@ use schema::rules;
            Deployment a shard and autoscaled gateways, joined by NATS.",
     validation = Rule::new("self.metadata.name.size() <= 40")
         .message("the name is too long: write 40 characters at most, as names of Deployments and Services are made of it"),
-    validation = Rule::new("self.metadata.name.matches('^[a-z][a-z0-9-]*$')")
-        .message("the name cannot name a Service: begin with a letter, then write lower-case letters, digits and hyphens, and no dots"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+        .message("the name cannot name a Service: begin with a letter, then write lower-case letters, digits and inner hyphens, and no dots"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Shards", type_ = "string", json_path = ".status.summary.shards", description = "Shards that have an owner, of all"),
     printcolumn(name = "Instruments", type_ = "integer", json_path = ".status.summary.instruments", description = "Instruments that are carried"),

@@ -46,6 +46,9 @@ use error::Checks;
 /// The longest name: the longest of a Deployment's pods is then within a label's 63 characters.
 pub const NAME_LEN_MAX: usize = 40;
 
+/// The longest name of a namespace, which is Kubernetes' own.
+const NAMESPACE_LEN_MAX: usize = 63;
+
 /// The most shards: a Deployment each.
 pub const SHARDS_MAX: i32 = 256;
 
@@ -205,8 +208,23 @@ fn identity(feed: &MarketFeed, checks: &mut Checks) -> Identity {
             ),
         );
     }
+    let namespace = feed.metadata.namespace.clone().unwrap_or_default();
+    let is_end = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let is_namespace = (1..=NAMESPACE_LEN_MAX).contains(&namespace.len())
+        && namespace.bytes().all(plain)
+        && [namespace.bytes().next(), namespace.bytes().next_back()]
+            .into_iter()
+            .all(|end| end.is_some_and(is_end));
+    if !is_namespace {
+        checks.refuse(
+            "metadata.namespace",
+            format!(
+                "{namespace:?} names no namespace: write lower-case letters, digits and inner hyphens, {NAMESPACE_LEN_MAX} at most"
+            ),
+        );
+    }
     Identity {
-        namespace: feed.metadata.namespace.clone().unwrap_or_default(),
+        namespace,
         name,
         uid: feed.metadata.uid.clone().unwrap_or_default(),
     }

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Instant;
@@ -22,8 +23,30 @@ const NATS: &str = "docker.io/library/nats:2.12-alpine";
 /// The scenario that needs the image of a later release.
 const ROLLOUT: &str = "rollout";
 
+/// Where the scenarios and their names are.
+const SCENARIOS: &str = "e2e/src/scenarios/mod.rs";
+
+/// That there are such scenarios, which the `e2e` process would say after minutes of building.
+fn check_names(workspace: &Workspace, names: &[String]) -> Result<()> {
+    let file = workspace.root.join(SCENARIOS);
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let known: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("name: \"")?.strip_suffix("\","))
+        .collect();
+    match names.iter().find(|name| !known.contains(&&name[..])) {
+        Some(name) => bail!(
+            "there is no scenario {name:?}: write one of {}",
+            known.join(", ")
+        ),
+        None => Ok(()),
+    }
+}
+
 /// Builds, then becomes the `e2e` process: Ctrl-C reaches it, and what it starts ends with it.
 pub(crate) fn run(workspace: &Workspace, what: &Scenarios) -> Result<()> {
+    check_names(workspace, &what.only)?;
     let started = Instant::now();
     let tools = tools(workspace, what.kubeconfig.is_none())?;
     let mut e2e = prepare(workspace, what, tools, started)?;
@@ -185,4 +208,21 @@ fn built(
         (flag, format!("{name}={}", file.display()))
     });
     Ok(named.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_that_there_is_not_is_told_before_anything_is_built() {
+        let workspace = Workspace::locate();
+        let of = |name: &str| check_names(&workspace, &[name.to_owned()]);
+        of(ROLLOUT).unwrap();
+        let error = of("rolout").unwrap_err().to_string();
+        assert!(
+            error.contains("first-bar") && error.contains("uninstall"),
+            "{error}"
+        );
+    }
 }

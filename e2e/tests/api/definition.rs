@@ -82,7 +82,7 @@ async fn every_example_is_taken(server: &ApiServer, kubectl: &Kubectl) {
 }
 
 /// What is written wrong, the field, and what is said of it.
-const WRONG: [(&str, &str, &str); 17] = [
+const WRONG: [(&str, &str, &str); 19] = [
     (
         r#"{"sources":[{"venue":"kraken","symbols":["BTC-USDT"]}]}"#,
         "spec.sources[0].venue",
@@ -142,6 +142,16 @@ const WRONG: [(&str, &str, &str); 17] = [
         r#"{"aggregation":{"reorderWindow":"two seconds"}}"#,
         "spec.aggregation.reorderWindow",
         "write a duration from 2s to 1m",
+    ),
+    (
+        r#"{"gateway":{"resources":{"requests":{"memory":"512MB"}}}}"#,
+        "spec.gateway.resources.requests.memory",
+        "write one as 500m or 2 (CPU), or 512Mi",
+    ),
+    (
+        r#"{"marketdata":{"pod":{"labels":{"team":"two words"}}}}"#,
+        "spec.marketdata.pod.labels.team",
+        "write letters, digits and inner hyphens",
     ),
     (
         r#"{"intervals":["7s"]}"#,

@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::schema::rules;
+use super::schema::{quoted, rules, written};
 
 /// CPU and memory, as in a container.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -136,8 +136,11 @@ const LABEL_PATTERN: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
 /// Values of labels.
 fn label_bounds(schema: &mut Schema) {
     bound_values(schema, LABEL_LEN_MAX);
+    let what_is_right =
+        "that is no label's value: write letters, digits and inner hyphens, underscores and dots";
     if let Some(values) = values(schema) {
-        values.insert("pattern".to_owned(), LABEL_PATTERN.into());
+        let rules = written(LABEL_PATTERN, what_is_right);
+        values.insert("x-kubernetes-validations".to_owned(), rules);
     }
 }
 
@@ -156,12 +159,14 @@ fn values(schema: &mut Schema) -> Option<&mut Map<String, Value>> {
 const QUANTITY_PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
 
 fn quantities(_: &mut SchemaGenerator) -> Schema {
+    let rule = format!("string(self).matches({})", quoted(QUANTITY_PATTERN));
+    let what_is_right = "that is no amount: write one as 500m or 2 (CPU), or 512Mi or 1G (memory)";
     schemars::json_schema!({
         "type": "object",
         "maxProperties": 16,
         "additionalProperties": {
             "maxLength": 32,
-            "pattern": QUANTITY_PATTERN,
+            "x-kubernetes-validations": rules(&[(&rule, what_is_right)]),
             "x-kubernetes-int-or-string": true,
         },
     })

@@ -48,6 +48,20 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
+/// A host, and a port from 1 to 65535 if any; an address of version 6 stands in brackets.
+pub(super) fn is_host_and_port(text: &str) -> bool {
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (is_host, rest) = match bracketed {
+        Some((host, rest)) => (host.parse::<std::net::Ipv6Addr>().is_ok(), rest),
+        None => {
+            let end = text.find(':').unwrap_or(text.len());
+            (end > 0 && !text.contains(['@', '[', ']']), &text[end..])
+        }
+    };
+    let port = rest.strip_prefix(':').map(str::parse::<u16>);
+    is_host && (rest.is_empty() || matches!(port, Some(Ok(1..))))
+}
+
 /// Gathers what is wrong, so that all of it is told at once.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
@@ -103,7 +117,10 @@ impl Checks {
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
         let good = text.len() <= wire::assignment::ENDPOINT_LEN_MAX
             && text.bytes().all(plain)
-            && rest.is_some_and(|(_, host)| !host.is_empty() && !host.starts_with('/'));
+            && rest.is_some_and(|(_, rest)| {
+                let authority = rest.split(['/', '?', '#']).next();
+                authority.is_some_and(is_host_and_port)
+            });
         if !good {
             let [plain, encrypted] = schemes;
             self.refuse(

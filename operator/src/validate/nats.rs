@@ -7,7 +7,7 @@ use wire::Scope;
 use wire::subject::{Env, Region};
 
 use super::Identity;
-use super::error::Checks;
+use super::error::{Checks, is_host_and_port};
 use crate::spec::{DeletionPolicy, NatsSpec, NatsTlsSpec, SecretKeyRef};
 
 /// The bus, as pods are told of it.
@@ -136,7 +136,8 @@ fn check_urls(urls: &[String], checks: &mut Checks) {
             .strip_prefix("nats://")
             .or_else(|| url.strip_prefix("tls://"));
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b);
-        if !rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(plain)) {
+        let is_good = |rest: &str| rest.bytes().all(plain) && is_host_and_port(rest);
+        if !rest.is_some_and(is_good) {
             checks.refuse(
                 &path,
                 format!("{url:?} is no NATS address: write nats://host:4222 or tls://host:4222, without user and password"),

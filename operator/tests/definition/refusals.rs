@@ -351,3 +351,39 @@ fn all_that_is_wrong_is_told_at_once() {
         ]
     );
 }
+
+/// What no rule of the definition looks at, and `plan` is given by a file or a flag.
+#[test]
+fn namespaces_and_ports() {
+    for wrong in ["", "Bad NS", "a.b", "-a", "a-", &"a".repeat(64)] {
+        let said = by_operator(&with("/metadata/namespace", json!(wrong)));
+        assert!(
+            said.contains("metadata.namespace") && said.contains("names no namespace"),
+            "{wrong:?}: {said}"
+        );
+    }
+    for wrong in [
+        "nats://h:99999",
+        "nats://:4222",
+        "nats://::::",
+        "tls://h:0",
+        "nats://h:",
+    ] {
+        let said = by_operator(&with("/spec/nats/urls", json!([wrong])));
+        assert!(said.contains("is no NATS address"), "{wrong}: {said}");
+    }
+    for right in [
+        "nats://[::1]:4222",
+        "tls://nats.market.svc",
+        "nats://10.0.0.1:65535",
+    ] {
+        let object = with("/spec/nats/urls", json!([right]));
+        assert_eq!(by_operator(&object), "", "{right}");
+        assert_eq!(refusals(&object, None), [""; 0], "{right}");
+    }
+    for wrong in ["ws://h:99999/", "ws://:80", "ws://u:p@h/", "ws://[::1"] {
+        let endpoints = json!({ "ws": wrong, "rest": "http://h" });
+        let said = by_operator(&with("/spec/sources/0/endpoints", endpoints));
+        assert!(said.contains("write wss://host/path"), "{wrong}: {said}");
+    }
+}

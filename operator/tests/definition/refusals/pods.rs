@@ -51,7 +51,13 @@ fn pods() {
         for field in ["labels", "nodeSelector"] {
             for wrong in ["two words", "-a", "a-"] {
                 let labels = json!({ "team": wrong });
-                check(&of(field), labels, "pattern", &path, "is no label's value");
+                check(
+                    &of(field),
+                    labels,
+                    "write letters, digits and inner",
+                    &path,
+                    "is no label's value",
+                );
             }
         }
     }
@@ -64,7 +70,9 @@ fn resources() {
         for wrong in ["many", "1 Gi", "1.5.5"] {
             let found = refusals(&with(&requests, json!({ "cpu": wrong })), None);
             assert!(
-                found.iter().any(|refusal| refusal.contains("pattern")),
+                found
+                    .iter()
+                    .any(|refusal| refusal.contains("write one as 500m")),
                 "{found:?}"
             );
         }
