@@ -145,12 +145,12 @@ const WRONG: [(&str, &str, &str); 19] = [
     ),
     (
         r#"{"gateway":{"resources":{"requests":{"memory":"512MB"}}}}"#,
-        "spec.gateway.resources.requests.memory",
+        "spec.gateway.resources.requests[memory]",
         "write one as 500m or 2 (CPU), or 512Mi",
     ),
     (
         r#"{"marketdata":{"pod":{"labels":{"team":"two words"}}}}"#,
-        "spec.marketdata.pod.labels.team",
+        "spec.marketdata.pod.labels[team]",
         "write letters, digits and inner hyphens",
     ),
     (
