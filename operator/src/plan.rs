@@ -7,7 +7,7 @@ use kube::Resource;
 use serde::Deserialize;
 use serde_json::Value;
 use wire::assignment::{Difference, assign};
-use wire::{Assignment, AssignmentError};
+use wire::{Assignment, AssignmentError, ShardId};
 
 use crate::ValidFeed;
 use crate::build::names::{self, Component};
@@ -138,6 +138,14 @@ pub fn summary(feed: &ValidFeed, difference: &Difference, objects: &[Value]) -> 
     }
     for object in objects {
         let _ = writeln!(out, "apply {}", shown(object));
+    }
+    let going = usize::from(feed.shards.get())..difference.loads.len();
+    for shard in going.filter_map(|at| u16::try_from(at).ok()) {
+        let name = names::shard(identity, ShardId(shard));
+        let _ = writeln!(
+            out,
+            "remove Deployment and PodDisruptionBudget {name}, when it has nothing left"
+        );
     }
     let purge = names::component(identity, Component::Purge);
     let _ = match feed.is_purged() {

@@ -118,6 +118,23 @@ fn a_plan_tells_what_a_change_moves() {
         "{told}"
     );
 
+    assert!(!told.contains("remove "), "{told}");
+
+    let fewer = file(
+        &folder,
+        "fewer.yaml",
+        &FEED.replace("shards: 2", "shards: 1"),
+    );
+    let told = text(&plan(&[&fewer, Path::new("--assignment"), &assignment]).stdout);
+    let removed: Vec<&str> = told
+        .lines()
+        .filter(|line| line.starts_with("remove "))
+        .collect();
+    assert_eq!(
+        removed,
+        ["remove Deployment and PodDisruptionBudget crypto-shard-1, when it has nothing left"]
+    );
+
     let other = file(
         &folder,
         "other.yaml",
