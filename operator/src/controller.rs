@@ -84,6 +84,7 @@ pub use context::{Context, Error};
 pub use deletion::FINALIZER;
 pub use place::Where;
 pub use reconcile::{Next, reconcile, undecodable};
+pub(crate) use refusals::is_terminating;
 pub use stores::{Kinds, Stores, Watched};
 
 /// How often a feed is looked at when nothing has changed: its gateways are asked what they hear.

@@ -21,6 +21,9 @@ use crate::spec::MarketFeed;
 /// Which feeds use a NATS that goes with the release.
 pub mod bundled;
 
+/// Where the operator's own namespace goes.
+pub mod home;
+
 use bundled::Bundled;
 
 /// How long the operator's pods may take to end: their grace period, and as long again. The chart gives the Job more.

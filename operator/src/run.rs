@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
+use kube::Client;
 use kube::api::Api;
 use runtime::admin::{self, Readiness};
 use runtime::instance;
@@ -19,10 +20,14 @@ use crate::build::Release;
 use crate::build::names::FIELD_MANAGER;
 use crate::controller::{self, Where};
 use crate::leader::{self, Election};
+use crate::leave::home::let_go_at_home;
 use crate::metrics::Metrics;
 
 /// How long a stop may take: giving the Lease up.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// And to let go of feeds, where its namespace is being removed: both within the 15 s that the chart gives its pods.
+const PART_MAX: Duration = Duration::from_secs(8);
 
 pub(crate) fn main(args: RunArgs) -> ExitCode {
     let log = args.log.clone();
@@ -58,6 +63,7 @@ async fn serve(args: RunArgs) -> ExitCode {
     let place = Where::from(place);
     let lease = place.lease();
     let leases: Api<Lease> = Api::namespaced(client.clone(), &release.namespace);
+    let home = (client.clone(), release.namespace.clone(), place.clone());
     let instance = instance::unique(None, FIELD_MANAGER);
     let election = Election::new(lease, instance.clone());
     let (leads, mut led) = watch::channel(false);
@@ -75,7 +81,25 @@ async fn serve(args: RunArgs) -> ExitCode {
     });
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "waiting for the lease");
     match run_until_signalled(tasks, DRAIN_MAX).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            let (client, home, place) = home;
+            part(&client, &home, &place).await;
+            ExitCode::SUCCESS
+        }
         Err(error) => fail(EXIT_FAILED, &error),
+    }
+}
+
+/// The last of what it does. A stop has another reason most of the time, and is not held up.
+async fn part(client: &Client, home: &str, place: &Where) {
+    let parted = let_go_at_home(client, home, place);
+    match tokio::time::timeout(PART_MAX, parted).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "feeds of its own namespace may wait for an operator")
+        }
+        Err(_) => {
+            tracing::debug!("the API server does not say whether its namespace is being removed")
+        }
     }
 }

@@ -148,7 +148,7 @@ impl Place {
             // A second release looks after that one.
             (
                 "operator.exceptNamespaces".to_owned(),
-                format!("{{{}}}", super::second::WATCHED),
+                format!("{{{},{}}}", super::second::WATCHED, super::second::HOME),
             ),
         ]);
         if self.cluster.is_own() {

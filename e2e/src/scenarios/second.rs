@@ -20,7 +20,10 @@ pub(super) const NAMESPACE: &str = "e2e-second";
 /// The namespace that it looks after.
 pub(super) const WATCHED: &str = "e2e-watched";
 
-/// How long that may take to go: pods have half a minute, gateways 50 s.
+/// One that an operator looks after which is in it.
+pub(super) const HOME: &str = "e2e-home";
+
+/// How long those may take to go: pods have half a minute, gateways 50 s.
 const GONE_MAX: Duration = Duration::from_secs(120);
 
 /// What an operator keeps a feed by, so that its streams go with it.
@@ -95,34 +98,44 @@ pub(super) async fn beside(place: &mut Place) -> Measured {
     );
     ensure!(writers == [own], "its feed was written by {writers:?}");
     let told = feed.check()?;
-    let gone = namespace_goes(place).await?;
+    let gone = namespace_goes(place, WATCHED).await?;
+    let home = home_goes(place).await?;
     first.closes(2, PATIENCE).await?;
     let late = first.late_since(since, UNTOUCHED_MAX)?;
     let measured = vec![
         format!("only its own operator wrote in the namespace that it looks after; {told}"),
-        format!("that namespace was gone {gone} after its deletion"),
+        format!(
+            "that namespace was gone {gone} after its deletion, one with its operator in it {home} after"
+        ),
         format!("the first release's feed: {late}; {}", first.check()?),
     ];
     place.put_back(first);
     Ok(measured)
 }
 
-/// The namespace that it looks after goes with a feed in it, and with the rights by which it lets go of the feed.
-async fn namespace_goes(place: &Place) -> Result<String> {
+/// A namespace goes with an operator and its feed in it: there is nobody then who looks after that one.
+async fn home_goes(place: &Place) -> Result<String> {
+    let mut values = place.values();
+    values.push(("operator.watchNamespace".to_owned(), HOME.to_owned()));
+    values.push(("crds.enabled".to_owned(), "false".to_owned()));
+    let chart = place.stock.chart();
+    place.helm_install("home", HOME, &chart, &values).await?;
+    let wanted = Wanted::new(HOME).with(&spec(place)?);
+    let (feed, _) = Feed::create(place, wanted).await?;
+    feed.settle().await?;
+    drop(feed);
+    namespace_goes(place, HOME).await
+}
+
+/// A namespace goes with a feed in it, and with the rights by which its operator lets go of the feed.
+async fn namespace_goes(place: &Place, namespace: &str) -> Result<String> {
     let started = Instant::now();
-    let delete = ["delete", "namespace", WATCHED, "--wait=false"];
+    let delete = ["delete", "namespace", namespace, "--wait=false"];
     place.kubectl().run(delete).await?;
     let mut kept = String::new();
     let gone = wait::until("the end of the namespace", GONE_MAX, async || {
-        let path = "jsonpath={range .status.conditions[?(@.status==\"True\")]}{.message} {end}";
-        let get = [
-            "get",
-            "namespace",
-            WATCHED,
-            "--ignore-not-found",
-            "-o",
-            path,
-        ];
+        let path = "jsonpath={.metadata.name} {range .status.conditions[?(@.status==\"True\")]}{.message} {end}";
+        let get = ["get", "namespace", namespace, "--ignore-not-found", "-o", path];
         let said = place.kubectl().try_run(get).await?;
         // Without the API server nothing is known.
         let is_gone = said.ok && said.out.is_empty();
@@ -130,7 +143,7 @@ async fn namespace_goes(place: &Place) -> Result<String> {
         Ok(is_gone.then_some(()))
     })
     .await;
-    gone.with_context(|| format!("{WATCHED}, which a release in {NAMESPACE} looks after: {kept}"))?;
+    gone.with_context(|| format!("the namespace of a feed and its operator's rights: {kept}"))?;
     Ok(secs(started))
 }
 

@@ -31,6 +31,16 @@ impl Where {
         }
     }
 
+    /// That namespace alone, if feeds in it are looked after.
+    #[must_use]
+    pub fn within(&self, namespace: &str) -> Option<Self> {
+        let is_within = match self {
+            Self::Everywhere { except } => !except.contains(namespace),
+            Self::Namespace(of) => of == namespace,
+        };
+        is_within.then(|| Self::Namespace(namespace.to_owned()))
+    }
+
     /// What the API server is to leave out of its answers, as a field selector.
     #[must_use]
     pub fn fields(&self) -> Option<String> {

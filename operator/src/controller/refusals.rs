@@ -98,7 +98,7 @@ fn words(error: &Error, is_lasting: bool) -> Option<&str> {
 }
 
 /// Whether nothing can be made because the namespace is being removed.
-pub(super) fn is_terminating(status: &Status) -> bool {
+pub(crate) fn is_terminating(status: &Status) -> bool {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     causes
         .into_iter()

@@ -1,10 +1,12 @@
 //! How the operator goes, and its feeds stay.
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::time::Duration;
 
 use kube::Client;
 use operator::controller::Where;
+use operator::leave::home::let_go_at_home;
 use operator::leave::{Error, Leave, leave};
 use serde_json::{Value, json};
 
@@ -216,4 +218,43 @@ async fn only_feeds_of_its_own_namespace_are_let_go() {
     leave(&client, &what, pending()).await.unwrap();
     assert_eq!(finalizers(&api, "theirs"), json!(["other/one"]));
     assert_eq!(finalizers(&api, "crypto").as_array().unwrap().len(), 2);
+}
+
+/// As it stops. One that is started anew elsewhere looks after them otherwise.
+#[tokio::test]
+async fn feeds_go_with_an_operator_whose_namespace_goes() {
+    for (place, is_own) in [
+        (Where::Namespace("market".to_owned()), true),
+        (Where::Namespace("other".to_owned()), false),
+        (
+            Where::Everywhere {
+                except: ["market".to_owned()].into(),
+            },
+            false,
+        ),
+        (
+            Where::Everywhere {
+                except: BTreeSet::new(),
+            },
+            true,
+        ),
+    ] {
+        let api = Api::default();
+        api.let_read();
+        put_feed(&api, "market", "crypto", &json!({}));
+        put_feed(&api, "elsewhere", "crypto", &json!({}));
+        let client = api.client();
+        let held = |namespace: &str| {
+            let feeds = api.all("marketfeeds").into_iter();
+            let mut of = feeds.filter(|feed| feed["metadata"]["namespace"] == namespace);
+            let finalizers = of.next().unwrap()["metadata"]["finalizers"].to_string();
+            finalizers.contains("marketfeed.dev/purge")
+        };
+        assert!(!let_go_at_home(&client, "market", &place).await.unwrap());
+        assert!(held("market"), "{place:?}: it only stops");
+        api.terminate_namespace();
+        let went = let_go_at_home(&client, "market", &place).await.unwrap();
+        assert_eq!((went, held("market")), (is_own, !is_own), "{place:?}");
+        assert!(held("elsewhere"), "{place:?}");
+    }
 }
