@@ -96,10 +96,10 @@ async fn part(client: &Client, home: &str, place: &Where) {
     match tokio::time::timeout(PART_MAX, parted).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => {
-            tracing::warn!(%error, "feeds of its own namespace may wait for an operator")
+            tracing::warn!(%error, "feeds of its own namespace may wait for an operator");
         }
         Err(_) => {
-            tracing::debug!("the API server does not say whether its namespace is being removed")
+            tracing::debug!("the API server does not say whether its namespace is being removed");
         }
     }
 }
