@@ -86,6 +86,7 @@ pub use place::Where;
 pub use reconcile::{Next, reconcile, undecodable};
 pub(crate) use refusals::is_terminating;
 pub use stores::{Kinds, Stores, Watched};
+pub(crate) use writes::try_create;
 
 /// How often a feed is looked at when nothing has changed: its gateways are asked what they hear.
 const LOOK_EVERY: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use super::deletion::{PATIENCE_S, Step, awaited};
 use super::pods::remains;
 use super::reconcile::{Ended, Look, Next, api, is_held, release};
 use super::refusals::is_terminating;
-use super::writes::Force;
+use super::writes::{Force, try_create};
 use crate::ValidFeed;
 use crate::build::{names, purge_job};
 use crate::status;
@@ -107,7 +107,8 @@ impl Look<'_> {
         memory: &mut Memory,
     ) -> bool {
         if memory.ending.poll_question(is_sign, self.now_s) {
-            match self.writes.try_create(&names::assignment(identity)).await {
+            let name = names::assignment(identity);
+            match try_create(self.writes.client, self.writes.namespace, &name).await {
                 Err(kube::Error::Api(status)) if is_terminating(&status) => {
                     memory.ending.handle_answer(true, self.now_s);
                 }

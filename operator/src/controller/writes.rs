@@ -65,18 +65,6 @@ impl Writes<'_> {
         standing(&kind, made)
     }
 
-    /// Asks whether a ConfigMap could be made, and makes none.
-    pub(super) async fn try_create(&self, config_map: &str) -> kube::Result<()> {
-        let mut object = DynamicObject::new(config_map, &ApiResource::erase::<ConfigMap>(&()));
-        object.metadata.namespace = Some(self.namespace.to_owned());
-        let params = PostParams {
-            dry_run: true,
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-        };
-        let made = self.dynamic("ConfigMap")?.create(&params, &object).await;
-        made.map(|_| ())
-    }
-
     /// The object of that name, if it is there. Asked only after a refusal: what is watched has our label, and may be behind. A
     /// list of one, so that nobody has to be allowed to get single objects.
     pub(super) async fn find(&self, key: &Key) -> kube::Result<Option<DynamicObject>> {
@@ -262,6 +250,24 @@ impl Writes<'_> {
     }
 }
 
+/// Asks whether a ConfigMap of that name may be made, and makes none: of a namespace that is being removed the API server says so
+/// then, before anybody else is asked.
+pub(crate) async fn try_create(client: &Client, namespace: &str, name: &str) -> kube::Result<()> {
+    let all: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let object = ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        ..ConfigMap::default()
+    };
+    let dry_run = PostParams {
+        dry_run: true,
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+    };
+    all.create(&dry_run, &object).await.map(|_| ())
+}
+
 /// Fields of the status for which an apply is refused as the definition has not got them, or not all of what is in them. The API
 /// server has no reason of its own for it: `.status.summary: field not declared in schema`.
 fn undeclared(error: &kube::Error) -> Vec<String> {
@@ -323,5 +329,8 @@ mod tests {
             [""; 0]
         );
         assert_eq!(of("etcdserver: leader changed"), [""; 0]);
+        // What is said after it is about no field.
+        let more = "field not declared in schema; .status.version is kept";
+        assert_eq!(of(&format!("{typed}.status.summary: {more}")), ["summary"]);
     }
 }

@@ -1,13 +1,10 @@
 //! An operator that stops because its own namespace is being removed. Its feeds there go too, and nobody comes after it who lets them
 //! go.
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
-use kube::api::{Api, PostParams};
 
 use super::{Error, Feeds, api};
-use crate::controller::{Where, is_terminating};
+use crate::controller::{Where, is_terminating, try_create};
 
 /// What it tries to make, and never does.
 const NEVER_MADE: &str = "marketfeed-operator-stop";
@@ -34,19 +31,7 @@ pub async fn let_go_at_home(client: &Client, home: &str, place: &Where) -> Resul
 
 /// The API server refuses then to make anything, and says why; whatever else it says, it is not.
 async fn is_going(client: &Client, namespace: &str) -> Result<bool, Error> {
-    let all: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let dry_run = PostParams {
-        dry_run: true,
-        ..PostParams::default()
-    };
-    let object = ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(NEVER_MADE.to_owned()),
-            ..ObjectMeta::default()
-        },
-        ..ConfigMap::default()
-    };
-    match all.create(&dry_run, &object).await {
+    match try_create(client, namespace, NEVER_MADE).await {
         Err(kube::Error::Api(status)) => Ok(is_terminating(&status)),
         Ok(_) => Ok(false),
         Err(source) => Err(api("ask whether its namespace is being removed")(source)),
